@@ -1,0 +1,3 @@
+"""Two-way sync: the same customer, correct in every app."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,142 @@
+"""What the mapping file decides, as values: the rules that the pure functions obey.
+
+`twoway.core.mapping` compiles them from a mapping file; nothing here knows of YAML.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from twoway.core.model import Side
+
+
+class Direction(StrEnum):
+    """Which way a field's changes travel."""
+
+    BOTH = "both"
+    TO_LEFT = "to_left"
+    TO_RIGHT = "to_right"
+    ONE_SIDE = "one_side"
+    """The field lives on one side only: it serves scope and match, and is never written."""
+
+    def writes(self, side: Side) -> bool:
+        """Whether a change may be written to `side`."""
+        return self is Direction.BOTH or self.value == f"to_{side.value}"
+
+
+class Drift(StrEnum):
+    """What to do when a one-way field was edited on the side that only receives it."""
+
+    REVERT = "revert"
+    IGNORE = "ignore"
+
+
+class Policy(StrEnum):
+    """Who wins when the same field changed differently on both sides."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    NEWEST = "newest"
+    REVIEW = "review"
+    LONGEST = "longest"
+    MIN = "min"
+    MAX = "max"
+
+
+class Start(StrEnum):
+    """Who wins on a first link, where both sides are filled and differ and no base exists."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    NEWEST = "newest"
+    REVIEW = "review"
+
+
+class Blank(StrEnum):
+    """What a field that was emptied does to the other side."""
+
+    PROPAGATE = "propagate"
+    FILL = "fill"
+    """A blank never travels: it is filled again from the other side."""
+    IGNORE = "ignore"
+    """A blank never travels, and stays."""
+
+
+class OnDelete(StrEnum):
+    """What a deletion on the opposite side does here."""
+
+    DELETE = "delete"
+    ARCHIVE = "archive"
+    IGNORE = "ignore"
+    REVIEW = "review"
+
+
+class OnLeave(StrEnum):
+    """What happens to the counterpart of a record that left the scope."""
+
+    KEEP = "keep"
+    ARCHIVE = "archive"
+    UNLINK = "unlink"
+
+
+class OnEditedDelete(StrEnum):
+    """A record deleted on one side and edited on the other."""
+
+    EDIT = "edit"
+    """The edit survives: the record is created anew on the side that deleted it."""
+    DELETE = "delete"
+    REVIEW = "review"
+
+
+class Shape(StrEnum):
+    """How two changed values of one field may be merged, beyond one of them winning."""
+
+    SCALAR = "scalar"
+    SET = "set"
+    """Merged three-way, element by element."""
+    CONSENT = "consent"
+    """Opting out wins over every policy; nothing opts in again by itself."""
+    NUMBER = "number"
+    """Compared by magnitude under `min` and `max`; everything else is compared as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRule:
+    """The rules of one field."""
+
+    name: str
+    shape: Shape = Shape.SCALAR
+    direction: Direction = Direction.BOTH
+    drift: Drift = Drift.REVERT
+    policy: Policy = Policy.REVIEW
+    blank: Blank = Blank.PROPAGATE
+    start: Start = Start.REVIEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRules:
+    """Limits of one plan. Shares are parts of the pair's live links (0.05 is 5 %); below `floor` nothing is held."""
+
+    creates: float = 0.20
+    deletes: float = 0.05
+    blanks: float = 0.05
+    floor: int = 20
+    max_writes: int = 5000
+    short_listing: float = 0.20
+    """A snapshot that lacks more than this part of the linked records is not believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRules:
+    """The rules of a pair. `tolerance` is the milliseconds within which two clocks are taken to be equal."""
+
+    fields: Mapping[str, FieldRule]
+    create: Mapping[Side, bool] = field(default_factory=lambda: {Side.LEFT: True, Side.RIGHT: True})
+    """Whether a record that is new opposite may be created on this side."""
+    delete: Mapping[Side, OnDelete] = field(
+        default_factory=lambda: {Side.LEFT: OnDelete.IGNORE, Side.RIGHT: OnDelete.IGNORE}
+    )
+    edited_delete: OnEditedDelete = OnEditedDelete.EDIT
+    on_leave: OnLeave = OnLeave.KEEP
+    guard: GuardRules = field(default_factory=GuardRules)
+    tolerance: int = 2_000

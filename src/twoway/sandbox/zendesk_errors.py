@@ -1,0 +1,112 @@
+"""The error bodies of the Zendesk look-alike, as one exception type and a constructor for each shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Details = dict[str, list[dict[str, Any]]]
+
+
+class ZendeskError(Exception):
+    """An answer that is not a success.
+
+    `body` is sent as JSON with `status`; `headers` are added to the answer.
+    """
+
+    def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{status} {body.get('error')}")
+        self.status = status
+        self.body = body
+        self.headers = headers or {}
+
+    def summary(self) -> str:
+        """The message of a bulk job's failed result: the descriptions, joined by a blank."""
+        details: Details = self.body.get("details") or {}
+        lines = [entry["description"] for entries in details.values() for entry in entries]
+        return " ".join(lines) or str(self.body.get("description", ""))
+
+
+def unauthenticated() -> ZendeskError:
+    """401: no credentials, or wrong ones."""
+    return ZendeskError(401, {"error": "Couldn't authenticate you"})
+
+
+def forbidden(message: str = "You do not have access to this page.") -> ZendeskError:
+    """403 of a caller whose role is too low."""
+    return ZendeskError(403, {"error": {"title": "Forbidden", "message": message}})
+
+
+def imports_disabled() -> ZendeskError:
+    """403 of the bulk endpoints that create users, in an account without the bulk import."""
+    return ZendeskError(403, {"error": "Forbidden", "message": "Data imports are not enabled"})
+
+
+def not_found() -> ZendeskError:
+    """404 of a record or a path that does not exist."""
+    return ZendeskError(404, {"error": "RecordNotFound", "description": "Not found"})
+
+
+def bad_attribute(attribute: str, expected: str, action: str) -> ZendeskError:
+    """400: `attribute` has the wrong JSON type; `action` is the endpoint's name, such as `users/update`."""
+    return ZendeskError(
+        400,
+        {
+            "error": {
+                "title": "Invalid attribute",
+                "message": f"You passed an invalid value for the {attribute} attribute. "
+                f"Invalid parameter: {attribute} must be {expected} from api/v2/{action}",
+            }
+        },
+    )
+
+
+def bad_request(error: str, description: str) -> ZendeskError:
+    """400 with a plain error code."""
+    return ZendeskError(400, {"error": error, "description": description})
+
+
+def record_invalid(details: Details) -> ZendeskError:
+    """422: values that the record's rules refuse. `details` is by attribute, as `detail` makes them."""
+    body = {"error": "RecordInvalid", "description": "Record validation errors", "details": details}
+    return ZendeskError(422, body)
+
+
+def detail(description: str, error: str = "InvalidValue", **more: Any) -> dict[str, Any]:
+    """One entry of `details`: what is wrong, for people and as a code."""
+    return {"description": description, "error": error, **more}
+
+
+def duplicate(attribute: str, label: str, value: str) -> ZendeskError:
+    """422 of a value that another record holds, where the account wants it unique."""
+    text = f"{label}: {value} has already been taken"
+    return record_invalid({attribute: [detail(text, "DuplicateValue")]})
+
+
+def invalid_value(description: str) -> ZendeskError:
+    """422 of a parameter of an export."""
+    return ZendeskError(422, {"error": "InvalidValue", "description": description})
+
+
+def too_many_values(limit: int) -> ZendeskError:
+    """400 of a bulk request with more than `limit` records."""
+    return bad_request("TooManyValues", f"at most {limit} records can be given")
+
+
+def update_conflict() -> ZendeskError:
+    """409 of a safe update whose stamp is not the record's."""
+    return ZendeskError(
+        409, {"error": "UpdateConflict", "description": "The record was changed since the stamp that was given"}
+    )
+
+
+def too_many_requests(retry_after: int, description: str = "Rate limit exceeded") -> ZendeskError:
+    """429; `retry_after` is in seconds and at least 1."""
+    seconds = max(1, retry_after)
+    body = {"error": "TooManyRequests", "description": description}
+    return ZendeskError(429, body, {"Retry-After": str(seconds)})
+
+
+def too_many_jobs(limit: int) -> ZendeskError:
+    """429 of an account whose queue of bulk jobs is full."""
+    body = {"error": "TooManyJobs", "description": f"at most {limit} jobs may be queued or at work"}
+    return ZendeskError(429, body, {"Retry-After": "10"})

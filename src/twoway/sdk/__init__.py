@@ -1,0 +1,81 @@
+"""What the author of a connector imports, and the only thing.
+
+The contract (`Connector`, `Capabilities`, …), the words of it (`Record`, `Write`, `Receipt`, …), the errors by which a
+connector tells the engine what to do next, and an HTTP client with limits, retries and logins.
+"""
+
+from twoway.core.model import (
+    MARKER,
+    Absence,
+    Fetched,
+    Instant,
+    Kind,
+    Outcome,
+    Page,
+    Presence,
+    Raw,
+    RawValues,
+    Receipt,
+    Record,
+    Write,
+)
+from twoway.ports import (
+    AccountInfo,
+    Capabilities,
+    Clock,
+    CollectionInfo,
+    Connector,
+    ConnectorContext,
+    Consistency,
+    FieldInfo,
+    FieldType,
+    HookRequest,
+    Limiter,
+    ReceiptShape,
+)
+from twoway.sdk.errors import (
+    AccountRefused,
+    ConnectorError,
+    HookRefused,
+    QuotaSpent,
+    RecordRefused,
+    SnapshotNeeded,
+    TellUser,
+    TryLater,
+)
+
+__all__ = [
+    "MARKER",
+    "Absence",
+    "AccountInfo",
+    "AccountRefused",
+    "Capabilities",
+    "Clock",
+    "CollectionInfo",
+    "Connector",
+    "ConnectorContext",
+    "ConnectorError",
+    "Consistency",
+    "Fetched",
+    "FieldInfo",
+    "FieldType",
+    "HookRefused",
+    "HookRequest",
+    "Instant",
+    "Kind",
+    "Limiter",
+    "Outcome",
+    "Page",
+    "Presence",
+    "QuotaSpent",
+    "Raw",
+    "RawValues",
+    "Receipt",
+    "ReceiptShape",
+    "Record",
+    "RecordRefused",
+    "SnapshotNeeded",
+    "TellUser",
+    "TryLater",
+    "Write",
+]
