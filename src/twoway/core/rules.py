@@ -21,7 +21,12 @@ class Direction(StrEnum):
 
     def writes(self, side: Side) -> bool:
         """Whether a change may be written to `side`."""
-        return self is Direction.BOTH or self.value == f"to_{side.value}"
+        return self is Direction.BOTH or self.receiver is side
+
+    @property
+    def receiver(self) -> Side | None:
+        """The side that takes a one-way field, and gives nothing."""
+        return {Direction.TO_LEFT: Side.LEFT, Direction.TO_RIGHT: Side.RIGHT}.get(self)
 
 
 class Drift(StrEnum):

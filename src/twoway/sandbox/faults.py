@@ -25,11 +25,22 @@ from dataclasses import dataclass
 from typing import Any
 
 KINDS = frozenset(
-    "latency error lost_request lost_answer die_midway rate_limited forbidden_text html truncated wrong_token".split()
+    {
+        "latency",
+        "error",
+        "lost_request",
+        "lost_answer",
+        "die_midway",
+        "rate_limited",
+        "forbidden_text",
+        "html",
+        "truncated",
+        "wrong_token",
+    }
 )
 
 
-class ConnectionDropped(ConnectionError):  # noqa: N818 - it names what happened, and is a ConnectionError
+class ConnectionDropped(ConnectionError):
     """The connection ends here, with no (complete) answer."""
 
 

@@ -5,7 +5,7 @@ knew of a record at the instant `t`. A record that never changed carries no past
 cost their own fields and little else.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -35,27 +35,30 @@ class Version(NamedTuple):
     """The same at the vendor's clock resolution: what its API shows."""
     fields: Mapping[str, Any]
     deleted: bool
+    who: str = "human"
+    """Who made this version: "api" or "human" (who also gets the credit for seeded records)."""
 
 
 class Record:
     """A record's present state. Change it through its `Collection` only."""
 
-    __slots__ = ("changed", "created", "deleted", "fields", "id", "merged", "modified", "past")
+    __slots__ = ("changed", "created", "deleted", "fields", "id", "merged", "modified", "past", "who")
 
-    def __init__(self, record_id: int, fields: dict[str, Any], created: float, changed: float, modified: float):
+    def __init__(self, record_id: int, fields: dict[str, Any], created: float, changed: float, modified: float) -> None:
         self.id = record_id
         self.fields = fields
         self.created = created
         self.changed = changed
         self.modified = modified
         self.deleted = False
+        self.who = "human"
         self.merged: tuple[int, ...] = ()
         """The ids of the records that were merged into this one."""
         self.past: list[Version] | None = None
 
     def version(self) -> Version:
         """The present as a Version."""
-        return Version(self.changed, self.modified, self.fields, self.deleted)
+        return Version(self.changed, self.modified, self.fields, self.deleted, self.who)
 
     def versions(self) -> list[Version]:
         """All that is known of it, oldest first, the present last."""
@@ -162,18 +165,25 @@ class Collection:
         """The record as it was known at that instant; None if it did not exist yet (or that is forgotten)."""
         if record.changed <= at:
             return record.version()
-        for version in reversed(record.past or ()):
-            if version.changed <= at:
-                return version
-        return None
+        past = record.past or []
+        return next((version for version in reversed(past) if version.changed <= at), None)
 
     # Changing
 
     def create(self, fields: dict[str, Any], by: By, *, record_id: int | None = None) -> Record:
         """A new record, created and modified now."""
         record = self._insert(fields, record_id, None, None)
+        record.who = by.who
+        if len(self._ids) > 1 and record.id < self._ids[-2]:
+            self._ids.sort()
+        self._stamp(record)
         self._write(record, by, "create", {name: (None, value) for name, value in record.fields.items()})
         return record
+
+    def reserve_id(self) -> int:
+        """Use up an id without a record."""
+        self._next_id += 1
+        return self._next_id - 1
 
     def load(
         self,
@@ -184,7 +194,11 @@ class Collection:
         modified: float | None = None,
     ) -> Record:
         """Seed a record that has always been there: no log entry. Call `loaded()` after the last one."""
-        return self._insert(fields, record_id, created, modified)
+        record = self._insert(fields, record_id, created, modified)
+        self._order.append((record.modified, record.id))
+        self.revision += 1
+        self.last_changed = max(self.last_changed, record.changed)
+        return record
 
     def loaded(self) -> None:
         """Put the orders right after a run of `load`."""
@@ -200,18 +214,18 @@ class Collection:
             if record.fields.get(name) != value
         }
         if moved or touch:
-            self._remember(record, {**record.fields, **{name: new for name, (_, new) in moved.items()}})
+            self._remember(record, {**record.fields, **{name: new for name, (_, new) in moved.items()}}, by)
         self._write(record, by, "update", moved)
         return bool(moved)
 
     def delete(self, record: Record, by: By) -> None:
         """Soft delete: the record keeps its fields, with `deleted` set."""
-        self._remember(record, record.fields, deleted=True)
+        self._remember(record, record.fields, by, deleted=True)
         self._write(record, by, "delete", {})
 
     def restore(self, record: Record, by: By) -> None:
         """Undo a soft delete."""
-        self._remember(record, record.fields, deleted=False)
+        self._remember(record, record.fields, by, deleted=False)
         self._write(record, by, "restore", {})
 
     def purge(self, record: Record, by: By) -> None:
@@ -228,8 +242,8 @@ class Collection:
             for name, value in changes.items()
             if winner.fields.get(name) != value
         }
-        self._remember(loser, loser.fields, deleted=True)
-        self._remember(winner, {**winner.fields, **{name: new for name, (_, new) in moved.items()}})
+        self._remember(loser, loser.fields, by, deleted=True)
+        self._remember(winner, {**winner.fields, **{name: new for name, (_, new) in moved.items()}}, by)
         winner.merged = (*winner.merged, *loser.merged, loser.id)
         self.aliases[loser.id] = winner.id
         moved["_merged"] = (None, self._show_id(loser))
@@ -247,20 +261,17 @@ class Collection:
         born = floor_to(min(changed, now) if created is None else created, self.resolution)
         record = Record(number, fields, born, changed, floor_to(changed, self.resolution))
         self._records[number] = record
-        if self._ids and number < self._ids[-1]:
-            insort(self._ids, number)
-        else:
-            self._ids.append(number)
-        self._stamp(record)
+        self._ids.append(number)
         return record
 
-    def _remember(self, record: Record, fields: dict[str, Any], *, deleted: bool | None = None) -> None:
+    def _remember(self, record: Record, fields: dict[str, Any], by: By, *, deleted: bool | None = None) -> None:
         if record.past is None:
             record.past = []
         record.past.append(record.version())
         if len(record.past) > MAX_PAST:
             del record.past[0]
         record.fields = fields
+        record.who = by.who
         if deleted is not None:
             record.deleted = deleted
         # Never backwards: a seeded record may carry a stamp of the future, a machine's clock may be set back.

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from twoway.sandbox.kit import Refusal
+
 Details = dict[str, list[dict[str, Any]]]
 
 
-class ZendeskError(Exception):
-    """An answer that is not a success.
-
-    `body` is sent as JSON with `status`; `headers` are added to the answer.
-    """
+class ZendeskError(Refusal):
+    """A refusal that still knows its `body`, for the results of bulk jobs."""
 
     def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        super().__init__(f"{status} {body.get('error')}")
-        self.status = status
+        super().__init__(status, body, headers)
         self.body = body
-        self.headers = headers or {}
+
+    def code(self) -> str:
+        """The error code of a bulk job's failed result."""
+        error = self.body.get("error")
+        return error if isinstance(error, str) else "InvalidAttribute"
 
     def summary(self) -> str:
         """The message of a bulk job's failed result: the descriptions, joined by a blank."""
@@ -103,10 +105,10 @@ def too_many_requests(retry_after: int, description: str = "Rate limit exceeded"
     """429; `retry_after` is in seconds and at least 1."""
     seconds = max(1, retry_after)
     body = {"error": "TooManyRequests", "description": description}
-    return ZendeskError(429, body, {"Retry-After": str(seconds)})
+    return ZendeskError(429, body, {"retry-after": str(seconds)})
 
 
 def too_many_jobs(limit: int) -> ZendeskError:
     """429 of an account whose queue of bulk jobs is full."""
     body = {"error": "TooManyJobs", "description": f"at most {limit} jobs may be queued or at work"}
-    return ZendeskError(429, body, {"Retry-After": "10"})
+    return ZendeskError(429, body, {"retry-after": "10"})

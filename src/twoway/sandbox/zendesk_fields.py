@@ -13,9 +13,7 @@ from twoway.sandbox.zendesk_time import iso
 Kind = Literal["user", "organization", "ticket"]
 Validated = tuple[dict[str, Any], list[dict[str, Any]]]
 
-TYPES = frozenset(
-    {"text", "textarea", "checkbox", "date", "integer", "decimal", "regexp", "dropdown", "multiselect"}
-)
+TYPES = frozenset({"text", "textarea", "checkbox", "date", "integer", "decimal", "regexp", "dropdown", "multiselect"})
 _TRUE = frozenset({True, 1, "1", "true", "yes"})
 _FALSE = frozenset({False, 0, "0", "false", "no", None, ""})
 

@@ -1,0 +1,225 @@
+"""One field of one link: from both sides' values and bases to what each side should hold.
+
+The table of outcomes in one place. Every branch answers with a `Resolution`: what to write on the left, what to
+write on the right (`MISSING` for "leave it"), by which rule, and whether a person must decide.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from twoway.core.diff import MISSING, Missing
+from twoway.core.model import Instant, Side, Value
+from twoway.core.rules import Blank, Drift, FieldRule, Policy, Shape, Start
+
+OPTED_IN: Final = "in"
+OPTED_OUT: Final = "out"
+MERGED: Final = "merged"
+"""The rule of a set that was merged three-way."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One side's value of a field, the base of that side, and when a person changed it, where that is known."""
+
+    value: Value
+    base: Value | Missing
+    time: Instant | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.value != self.base
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A person's decision on a conflict: make both sides hold `value` where they held `left` and `right`."""
+
+    left: Value
+    right: Value
+    value: Value
+
+    def holds(self, left: Value, right: Value) -> bool:
+        """Whether it still applies. A side that has the decided value already counts: its write may have come first."""
+        return left in (self.left, self.value) and right in (self.right, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What each side should now be made to hold; `MISSING` leaves a side as it is."""
+
+    left: Value | Missing = MISSING
+    right: Value | Missing = MISSING
+    rule: str = "agreed"
+    conflict: bool = False
+
+    def on(self, side: Side) -> Value | Missing:
+        return self.left if side is Side.LEFT else self.right
+
+
+SETTLED: Final = Resolution()
+
+
+def resolve(
+    rule: FieldRule, left: FieldView, right: FieldView, *, verdict: Verdict | None = None, tolerance: int = 0
+) -> Resolution:
+    """Decide one field. `tolerance` is in milliseconds: closer times are a tie, which goes to review."""
+    if left.value == right.value:
+        return SETTLED
+    if verdict is not None and verdict.holds(left.value, right.value):
+        return _both(left, right, verdict.value, "decided")
+    if left.base is MISSING or right.base is MISSING:
+        return _start(rule, left, right, tolerance)
+    if not left.changed and not right.changed:
+        return Resolution(rule="held")
+    if rule.shape is Shape.CONSENT:
+        return _consent(left, right)
+    receiver = rule.direction.receiver
+    if receiver is not None:
+        return _one_way(rule, left, right, receiver)
+    if rule.shape is Shape.SET:
+        return _merge_sets(left, right)
+    if left.changed and right.changed:
+        return _conflict(rule, left, right, tolerance)
+    return _travel(rule, left, right, Side.RIGHT if left.changed else Side.LEFT)
+
+
+def _write(side: Side, value: Value, rule: str) -> Resolution:
+    return Resolution(left=value, rule=rule) if side is Side.LEFT else Resolution(right=value, rule=rule)
+
+
+def _both(left: FieldView, right: FieldView, value: Value, rule: str) -> Resolution:
+    """Make both sides hold `value`, writing only where it differs."""
+    return Resolution(
+        left=MISSING if left.value == value else value,
+        right=MISSING if right.value == value else value,
+        rule=rule,
+    )
+
+
+def _review(rule: str) -> Resolution:
+    return Resolution(rule=rule, conflict=True)
+
+
+def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -> Resolution:
+    """No base on one side or on both: a first link, a new field, or a record that another was merged into."""
+    if rule.shape is Shape.CONSENT:
+        return _both(left, right, OPTED_OUT, "opt-out") if OPTED_OUT in (left.value, right.value) else SETTLED
+    for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+        if blank.value is None:
+            return _write(side, filled.value, "filled") if rule.direction.writes(side) else SETTLED
+    receiver = rule.direction.receiver
+    if receiver is not None:
+        if rule.drift is Drift.IGNORE:
+            return SETTLED
+        return _write(receiver, (left if receiver is Side.RIGHT else right).value, "one-way")
+    if rule.shape is Shape.SET:
+        return _both(left, right, sorted({*elements(left.value), *elements(right.value)}), "union")
+    match rule.start:
+        case Start.LEFT:
+            return _write(Side.RIGHT, left.value, "start: left")
+        case Start.RIGHT:
+            return _write(Side.LEFT, right.value, "start: right")
+        case Start.NEWEST:
+            return _newest(left, right, tolerance, "start: newest")
+        case Start.REVIEW:
+            return _review("start: review")
+
+
+def _consent(left: FieldView, right: FieldView) -> Resolution:
+    """Opting out travels at once and wins; opting in is for a person to confirm where the other side says "out"."""
+    if OPTED_OUT not in (left.value, right.value):
+        return SETTLED
+    out, other = (left, right) if left.value == OPTED_OUT else (right, left)
+    if other.value == OPTED_IN and other.changed and not out.changed:
+        return _review("opt-in")
+    return _both(left, right, OPTED_OUT, "opt-out")
+
+
+def _one_way(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side) -> Resolution:
+    """An edit on the receiving side is drift. It is put back to what that side was last known to store: where the app
+    rewrote what it was given, or an undo holds another value, that is not the giver's value."""
+    giver, taker = (right, left) if receiver is Side.LEFT else (left, right)
+    if giver.changed:
+        return _travel(rule, left, right, receiver)
+    if rule.drift is Drift.IGNORE or taker.base is MISSING:
+        return SETTLED
+    return _write(receiver, taker.base, "drift")
+
+
+def _travel(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side) -> Resolution:
+    """Changed on one side alone."""
+    giver, taker = (right, left) if receiver is Side.LEFT else (left, right)
+    if giver.value is not None or rule.blank is Blank.PROPAGATE:
+        return _write(receiver, giver.value, "changed")
+    if rule.blank is Blank.FILL and rule.direction.writes(receiver.other):
+        return _write(receiver.other, taker.value, "filled")
+    return SETTLED
+
+
+def _conflict(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -> Resolution:
+    """Changed on both sides, to different values."""
+    if rule.blank is not Blank.PROPAGATE:
+        for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+            if blank.value is None:
+                return _write(side, filled.value, "filled")
+    match rule.policy:
+        case Policy.LEFT:
+            return _write(Side.RIGHT, left.value, "conflict: left")
+        case Policy.RIGHT:
+            return _write(Side.LEFT, right.value, "conflict: right")
+        case Policy.NEWEST:
+            return _newest(left, right, tolerance, "conflict: newest")
+        case Policy.REVIEW:
+            return _review("conflict: review")
+        case Policy.LONGEST | Policy.MIN | Policy.MAX as policy:
+            return _by_size(policy, rule.shape, left, right)
+
+
+def _newest(left: FieldView, right: FieldView, tolerance: int, rule: str) -> Resolution:
+    """The clock decides last, and only where it can: an unknown time or a tie is a person's to decide."""
+    if left.time is None or right.time is None or abs(left.time - right.time) <= tolerance:
+        return _review(f"{rule}, times too close or unknown")
+    if left.time > right.time:
+        return _write(Side.RIGHT, left.value, rule)
+    return _write(Side.LEFT, right.value, rule)
+
+
+def _by_size(policy: Policy, shape: Shape, left: FieldView, right: FieldView) -> Resolution:
+    rule = f"conflict: {policy.value}"
+    one, two = _size(policy, shape, left.value), _size(policy, shape, right.value)
+    if one is None or two is None or one == two:
+        return _review(f"{rule}, neither wins")
+    if (one > two) is not (policy is Policy.MIN):
+        return _write(Side.RIGHT, left.value, rule)
+    return _write(Side.LEFT, right.value, rule)
+
+
+def _size(policy: Policy, shape: Shape, value: Value) -> tuple[Decimal, str] | None:
+    """What is compared: a length, a number, or text by code point. A blank has no size."""
+    if value is None:
+        return None
+    if policy is Policy.LONGEST:
+        return Decimal(len(str(value))), ""
+    if shape is Shape.NUMBER:
+        return Decimal(str(value)), ""
+    return Decimal(0), str(value)
+
+
+def elements(value: Value | Missing) -> list[str]:
+    """The elements of a set's canonical value; none where it is blank or unknown."""
+    return value if isinstance(value, list) else []
+
+
+def _merge_sets(left: FieldView, right: FieldView) -> Resolution:
+    """Three-way, element by element: each side takes what the other added and drops what the other removed."""
+    now = {Side.LEFT: set(elements(left.value)), Side.RIGHT: set(elements(right.value))}
+    was = {Side.LEFT: set(elements(left.base)), Side.RIGHT: set(elements(right.base))}
+    merged: dict[Side, Value] = {}
+    for side, view in ((Side.LEFT, left), (Side.RIGHT, right)):
+        added = now[side.other] - was[side.other]
+        removed = was[side.other] - now[side.other]
+        wanted: Value = sorted((now[side] | added) - removed) or None
+        if wanted != view.value:
+            merged[side] = wanted
+    return Resolution(merged.get(Side.LEFT, MISSING), merged.get(Side.RIGHT, MISSING), MERGED if merged else "agreed")

@@ -1,0 +1,30 @@
+"""How a value that cannot be read or written is told, without telling the value."""
+
+from typing import Any
+
+
+class Invalid(ValueError):
+    """A value that its type, or the mapping of its field, cannot read or write.
+
+    `why` is for people and never holds the value; `field` is the canonical field, where it is known.
+    """
+
+    def __init__(self, why: str, field: str | None = None) -> None:
+        super().__init__(why if field is None else f"{field}: {why}")
+        self.why = why
+        self.field = field
+
+
+def kind_of(raw: Any) -> str:
+    """What sort of value this is, in a person's words: never the value itself."""
+    for kind, name in (
+        (bool, "a true/false value"),
+        (str, "a text"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (list, "a list"),
+        (dict, "an object"),
+    ):
+        if isinstance(raw, kind):
+            return name
+    return f"a value of the type {type(raw).__name__}"

@@ -1,0 +1,48 @@
+"""Is a pair stalled? A sync that silently stopped looks like one with nothing to do, until a customer notices.
+
+Pure: the instants are arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twoway.core.model import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A pair without a successful cycle. `since` is its last success (or when it began to be watched)."""
+
+    since: Instant
+    missed: Instant
+    """When the last of the cycles that were allowed to fail was due."""
+
+    def age(self, now: Instant) -> int:
+        """Milliseconds since the last success."""
+        return now - self.since
+
+
+def judge(
+    *,
+    last_success: Instant | None,
+    watched_since: Instant,
+    due_after: Callable[[Instant], Instant | None],
+    now: Instant,
+    misses: int = 3,
+    allowance: int = 60_000,
+) -> Stall | None:
+    """A `Stall` if `misses` cycles in a row were due since the last success and none has succeeded.
+
+    `due_after(t)` is when the schedule asks for the first cycle after `t` (`twoway.daemon.scheduler.due_after`); so an
+    interval, and a cron line that rests over the weekend, are judged alike. `allowance` is the milliseconds that the
+    last of them is given to finish. A pair that has never succeeded is counted from `watched_since`. A clock that was
+    set back is no stall.
+    """
+    since = watched_since if last_success is None else last_success
+    due = since
+    for _ in range(misses):
+        following = due_after(due)
+        if following is None:
+            return None
+        due = following
+    return Stall(since=since, missed=due) if now > due + allowance else None
