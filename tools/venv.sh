@@ -37,7 +37,7 @@ find_python() {
 }
 
 by_uv() {
-    say "Setting up .venv with uv and $("$1" --version)."
+    say 'Setting up .venv with uv.'
     env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv \
         "$UV" sync --frozen --quiet --python "$1"
 }

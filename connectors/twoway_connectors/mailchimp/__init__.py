@@ -1,0 +1,15 @@
+"""Mailchimp: the members of one audience.
+
+    factory.py    what the configuration takes, and the login
+    audience.py   which audience: by name or id, asked for once
+    codec.py      the wire ↔ values by field name, and the fields that an audience has
+    listing.py    changes and snapshots, a page at a time
+    writing.py    creates in batches, updates and archiving one by one, and what the answers mean
+    members.py    the connector, which puts these together
+
+Facts about the API are Mailchimp's own: https://mailchimp.com/developer/marketing/api/
+"""
+
+from twoway_connectors.mailchimp.factory import Mailchimp
+
+__all__ = ["Mailchimp"]

@@ -13,14 +13,14 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
 from twoway.core.model import Raw
-from twoway.core.value_errors import Invalid, kind_of
+from twoway.core.raw import BLANKS, Invalid, kind_of
 
 _MEMO = 65_536
 
 
 def parse_email(raw: Raw) -> str | None:
     """An address in lower case, its domain in Unicode form. Only the spelling is judged: nothing is looked up."""
-    if raw is None or raw == "" or raw == []:
+    if raw in BLANKS:
         return None
     if not isinstance(raw, str):
         raise Invalid(f"{kind_of(raw)} where an e-mail address is expected")
@@ -79,7 +79,7 @@ def phone_parser(region: str | None) -> Callable[[Raw], str | None]:
         return f"{plain};ext={number.extension}" if number.extension else plain
 
     def parse(raw: Raw) -> str | None:
-        if raw is None or raw == "" or raw == []:
+        if raw in BLANKS:
             return None
         if isinstance(raw, int) and not isinstance(raw, bool):
             raw = str(raw)
@@ -98,7 +98,7 @@ def parse_url(raw: Raw) -> str | None:
 
     A scheme is neither asked for nor added: apps that store `example.com` would rewrite it at once.
     """
-    if raw is None or raw == "" or raw == []:
+    if raw in BLANKS:
         return None
     if not isinstance(raw, str):
         raise Invalid(f"{kind_of(raw)} where a web address is expected")

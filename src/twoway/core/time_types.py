@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from twoway.core.model import Raw
-from twoway.core.value_errors import Invalid, kind_of
+from twoway.core.raw import BLANKS, Invalid, kind_of
 
 RESOLUTIONS: Final = ("millisecond", "second", "minute")
 EPOCHS: Final[Mapping[str, int]] = {"epoch": 1000, "epoch_ms": 1}
@@ -24,12 +24,13 @@ _DIRECTIVES: Final[Mapping[str, tuple[str, str]]] = {
     "M": ("minute", r"\d{1,2}"),
     "S": ("second", r"\d{1,2}"),
 }
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_date(raw: Raw) -> str | None:
     """A day. An app that has only instants shows a day as its midnight: the day is taken as it is written there."""
-    if raw is None or raw == "" or raw == []:
+    if raw in BLANKS:
         return None
     if not isinstance(raw, str):
         raise Invalid(f"{kind_of(raw)} where a date is expected")
@@ -48,9 +49,13 @@ def datetime_parser(resolution: str) -> Callable[[Raw], str | None]:
     """Reads instants in ISO 8601 to UTC at `resolution`. Without an offset an instant is taken to be UTC."""
     spec = {"millisecond": "milliseconds", "second": "seconds", "minute": "seconds"}[resolution]
     to_minute = resolution == "minute"
+    length = 24 if resolution == "millisecond" else 20
 
     def parse(raw: Raw) -> str | None:
-        if raw is None or raw == "" or raw == []:
+        if raw.__class__ is str and len(raw) == length and not to_minute and _CANONICAL.fullmatch(raw):
+            _instant(raw)
+            return str(raw)
+        if raw in BLANKS:
             return None
         if not isinstance(raw, str):
             raise Invalid(f"{kind_of(raw)} where a date and time is expected; epochs need `format: epoch`")
@@ -131,8 +136,6 @@ def _epoch(unit: int) -> tuple[Callable[[Raw], Raw], Callable[[Raw], Raw]]:
         return moment.isoformat()
 
     def write(raw: Raw) -> Raw:
-        return (
-            None if raw is None else (datetime.fromisoformat(raw) - _ORIGIN) // timedelta(milliseconds=unit)
-        )
+        return None if raw is None else (datetime.fromisoformat(raw) - _ORIGIN) // timedelta(milliseconds=unit)
 
     return read, write

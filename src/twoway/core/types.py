@@ -15,7 +15,7 @@ A raw value that a type cannot read raises `Invalid`, whose text never holds the
 | `json` | the JSON value, whole floats as integers |
 | `consent` | `"in"` or `"out"` |
 
-Blank is `None` for every type; `""`, `[]` and null are blank in all of them, `{}` in `json`.
+Blank is `None` for every type; the raw `""`, `[]`, `{}` and null are blank in all of them.
 """
 
 import math
@@ -24,15 +24,15 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twoway.core.contact_types import parse_email, parse_url, phone_parser
 from twoway.core.model import Raw, Value
+from twoway.core.raw import BLANKS, Invalid, kind_of
 from twoway.core.rules import Shape
 from twoway.core.time_types import RESOLUTIONS, datetime_parser, parse_date
-from twoway.core.value_errors import Invalid, kind_of
 
-__all__ = ["BLANKS", "RESOLUTIONS", "TYPES", "Invalid", "Parse", "ValueType", "kind_of", "make_type", "nfc", "word"]
+__all__ = ["RESOLUTIONS", "TYPES", "Invalid", "Parse", "ValueType", "make_type", "nfc", "word"]
 
 Parse = Callable[[Raw], Value]
 
@@ -54,6 +54,8 @@ TYPES: Final = (
 )
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"(?:0|-?(?:[1-9]\d{0,30}(?:\.\d{0,30}[1-9])?|0\.\d{0,30}[1-9]))", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 100
 _INT_LIMIT = 2**63
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -135,8 +137,15 @@ _FOLDS: Final[Mapping[str, Callable[[Value], str] | None]] = {
 
 
 def nfc(text: str) -> str:
-    """The composed Unicode form: the same name typed on a Mac and on Windows is one name."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """The composed Unicode form: the same name typed on a Mac and on Windows is one name.
+
+    Raises `Invalid` for half a surrogate pair, which no app could be sent.
+    """
+    if text.isascii():
+        return text
+    if _SURROGATE.search(text):
+        raise Invalid("a text that is not valid Unicode")
+    return unicodedata.normalize("NFC", text)
 
 
 def word(raw: Raw) -> str:
@@ -159,7 +168,7 @@ def parse_string(raw: Raw) -> str | None:
     """Text as it is, spaces included: `trim` and `case` are the mapping's to ask for."""
     if raw.__class__ is str:
         return (raw if raw.isascii() else nfc(raw)) or None
-    if raw is None or raw == [] or raw == {}:
+    if raw in BLANKS:
         return None
     return word(raw)
 
@@ -180,9 +189,9 @@ def parse_choice(raw: Raw) -> str | None:
 
 def parse_number(raw: Raw) -> str | None:
     """A decimal number as `"1.5"`. Digit grouping and decimal commas are refused: they read differently by country."""
-    if raw is None or raw == "" or raw == []:
-        return None
-    return _plain(_decimal(raw))
+    if raw.__class__ is str and _PLAIN_NUMBER.fullmatch(raw):
+        return str(raw)
+    return None if raw in BLANKS else _plain(_decimal(raw))
 
 
 def _plain(number: Decimal) -> str:
@@ -238,7 +247,7 @@ def parse_boolean(raw: Raw) -> bool | None:
     """True and false, also as the words and figures that apps use for them."""
     if isinstance(raw, bool):
         return raw
-    if raw is None or raw == "" or raw == []:
+    if raw in BLANKS:
         return None
     text = word(raw).strip().lower()
     if text in _TRUE:
@@ -250,17 +259,18 @@ def parse_boolean(raw: Raw) -> bool | None:
 
 def parse_set(raw: Raw) -> list[Any] | None:
     """A set of texts, from a list in any order."""
-    if raw is None or raw == "" or raw == []:
+    if raw in BLANKS:
         return None
     if not isinstance(raw, list | tuple | set | frozenset):
         raise Invalid(f"{kind_of(raw)} where a list is expected; a text with separators needs `delimiter`")
-    texts = {text for one in raw if (text := parse_choice(one)) is not None}
-    return sorted(texts) or None
+    texts = {parse_choice(one) for one in raw}
+    texts.discard(None)
+    return sorted(cast("set[str]", texts)) or None
 
 
 def parse_json(raw: Raw) -> Value:
     """Any JSON value. `1.0` and `1` are one number here, since they are one in JSON."""
-    return None if raw is None or raw in ("", [], {}) else _json(raw, _MAX_DEPTH)
+    return None if raw in BLANKS else _json(raw, _MAX_DEPTH)
 
 
 def _json(raw: Raw, depth: int) -> Any:
@@ -294,6 +304,3 @@ def parse_consent(raw: Raw) -> str | None:
     if text in {None, "in", "out"}:
         return text
     raise Invalid("neither `in` nor `out`")
-
-
-BLANKS: Final[tuple[Raw, ...]] = (None, "", [], {})

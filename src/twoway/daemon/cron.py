@@ -38,13 +38,12 @@ def cron_trigger(line: str, timezone: ZoneInfo, *, jitter: int = 0) -> BaseTrigg
                 month=month,
                 day_of_week=_weekdays(day_of_week),
                 timezone=timezone,
-                jitter=jitter or None,
             )
             for day_of_month, day_of_week in either
         ]
     except ValueError as error:
         raise ValueError(f"The cron line {line!r} cannot be read: {error}") from None
-    return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
+    return OrTrigger(triggers, jitter=jitter or None)
 
 
 def _weekdays(field: str) -> str:

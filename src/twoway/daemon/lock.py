@@ -8,6 +8,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 
 class StateBusy(Exception):
@@ -35,7 +36,7 @@ class StateLock:
         self.path = state.with_name(f"{state.name}.lock")
         self._descriptor: int | None = None
 
-    def __enter__(self) -> "StateLock":
+    def __enter__(self) -> Self:
         # Python opens files close-on-exec, so no child inherits the lock and keeps it beyond our end.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -57,6 +58,8 @@ class StateLock:
     ) -> None:
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
+            # By name: a child that is being started this instant still shares the descriptor.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = None
 

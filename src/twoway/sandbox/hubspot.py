@@ -2,7 +2,7 @@
 
 Settings (defaults in `HubSpotApp.defaults`):
 
-- `token`: the private app's token; `portal_id`
+- `token`: the private app's token
 - `index_lag`: seconds that search is behind (30); `list_lag`, `read_lag`: the same of listings and of reads by id (0)
 - `rate_limit` requests in any 10 s (100), `search_limit` searches in any second (5), `daily_limit` (250,000), of
   which 0 turns each off
@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from twoway.sandbox.hubspot_batches import Batches
-from twoway.sandbox.hubspot_errors import error, not_found, refusal_of
+from twoway.sandbox.hubspot_errors import PORTAL_ID, error, not_found, refusal_of
 from twoway.sandbox.hubspot_objects import Objects, Taken
 from twoway.sandbox.hubspot_properties import OBJECT_TYPES, Invalid, custom
-from twoway.sandbox.hubspot_search import MAX_PAGE, Search
+from twoway.sandbox.hubspot_search import Search, page_of
 from twoway.sandbox.kit import (
     HUMAN,
     Answer,
@@ -45,7 +45,6 @@ class HubSpotApp(VendorApp):
     vendor = "hubspot"
     defaults: ClassVar[Mapping[str, Setting]] = {
         "token": "pat-sandbox",
-        "portal_id": 4242,
         "index_lag": 30.0,
         "list_lag": 0.0,
         "read_lag": 0.0,
@@ -138,7 +137,7 @@ class HubSpotApp(VendorApp):
             "errorType": "RATE_LIMIT",
             "correlationId": call.trace(),
             "policyName": policy,
-            "groupName": f"publicapi:private-apps:crm:{self.settings['portal_id']}",
+            "groupName": f"publicapi:private-apps:crm:{PORTAL_ID}",
         }
         return Refusal(429, body, headers)
 
@@ -157,14 +156,14 @@ class HubSpotApp(VendorApp):
             return objects.owner(id_property, wanted)
         return objects.records.get(int(wanted)) if wanted.isdecimal() else None
 
-    def _find(self, call: Call) -> Record:
+    def _record(self, call: Call) -> Record:
         record = self.lookup(self.objects_of(call), call.params["id"], call.query.get("idProperty"))
         if record is None:
             raise not_found(call)
         return record
 
     def _live(self, call: Call) -> Record:
-        record = self._find(call)
+        record = self._record(call)
         if record.deleted:
             raise not_found(call)
         return record
@@ -197,11 +196,11 @@ class HubSpotApp(VendorApp):
             record = objects.create(objects.check(properties, None), call.by)
         except (Invalid, Taken) as reason:
             raise refusal_of(call, reason, objects, None) from None
-        return Answer(201, objects.wire(record, record.version(), _written(properties)))
+        return Answer(201, objects.wire(record, record.version(), list(properties)))
 
     def _read(self, call: Call) -> Answer:
         objects = self.objects_of(call)
-        record = self._find(call)
+        record = self._record(call)
         version = objects.records.as_of(record, self.now() - self.number("read_lag"))
         if version is None or version.deleted is not (call.query.get("archived") == "true"):
             raise not_found(call)
@@ -216,10 +215,10 @@ class HubSpotApp(VendorApp):
             objects.update(record, objects.check(properties, record), call.by)
         except (Invalid, Taken) as reason:
             raise refusal_of(call, reason, objects, record) from None
-        return Answer(200, objects.wire(record, record.version(), _written(properties)))
+        return Answer(200, objects.wire(record, record.version(), list(properties)))
 
     def _archive(self, call: Call) -> Answer:
-        record = self._find(call)
+        record = self._record(call)
         if not record.deleted:
             self.objects_of(call).archive(record, call.by)
         return Answer(204)
@@ -248,11 +247,7 @@ class HubSpotApp(VendorApp):
         objects = self.objects_of(call)
         body = call.json()
         try:
-            limit, after = int(body.get("limit") or 10), int(body.get("after") or 0)
-            if not 0 < limit <= MAX_PAGE:
-                raise ValueError(f"limit must be between 1 and {MAX_PAGE}, not {limit}")
-            if after + limit > self.number("search_cap"):
-                raise ValueError(f"only the first {self.settings['search_cap']} results can be paged through")
+            limit, after = page_of(body, self.number("search_cap"))
             hits = self._searches[objects.type].run(body, self.now() - self.number("index_lag"))
         except (ValueError, TypeError, KeyError) as reason:
             raise error(call, 400, "VALIDATION_ERROR", f"There was a problem with the request: {reason}") from None
@@ -289,7 +284,7 @@ class HubSpotApp(VendorApp):
         return Answer(
             200,
             {
-                "portalId": self.settings["portal_id"],
+                "portalId": PORTAL_ID,
                 "accountType": "STANDARD",
                 "timeZone": "UTC",
                 "companyCurrency": "USD",
@@ -305,15 +300,18 @@ class HubSpotApp(VendorApp):
         objects = self.objects[collection]
         return objects.wire(record, record.version(), ["hs_merged_object_ids", *record.fields])
 
-    def human(
+    def human(self, **edit: Any) -> Any:
+        """`merge`: the record `id` goes into the record `into`. ValueError for what HubSpot's own pages refuse."""
+        return self._edit(**edit)
+
+    def _edit(
         self,
         kind: str,
         fields: Mapping[str, Any] | None = None,
-        id: str | int = 0,  # noqa: A002 - the control route's name
+        id: str | int = 0,
         collection: str = "contacts",
         into: str | int = 0,
     ) -> Any:
-        """`merge`: the record `id` goes into the record `into`. ValueError for what HubSpot's own pages refuse."""
         objects = self.objects[collection]
         values = dict(fields or {})
         if kind == "create":
@@ -375,11 +373,6 @@ def _properties(call: Call, body: Any) -> dict[str, Any]:
     if not isinstance(properties, dict):
         raise error(call, 400, "VALIDATION_ERROR", "Invalid input JSON: properties must be an object")
     return properties
-
-
-def _written(properties: Mapping[str, Any]) -> list[str]:
-    """What the answer to a write shows: what was written."""
-    return list(properties)
 
 
 def _paging(call: Call, after: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Batches:
                 missing.append(wanted)
             else:
                 found[record.id] = objects.wire(record, version, names, history)
-        return self._answer(call, 200, list(found.values()), _missing(call, objects, missing))
+        return self._answer(200, list(found.values()), _missing(call, objects, missing))
 
     def _archive(self, call: Call, objects: Objects, inputs: list[Input]) -> Answer:
         for each in inputs:
@@ -108,7 +108,7 @@ class Batches:
             if each.get("objectWriteTraceId"):
                 shape["objectWriteTraceId"] = str(each["objectWriteTraceId"])
             results.append(shape)
-        return self._answer(call, 201 if action == "create" else 200, results, errors)
+        return self._answer(201 if action == "create" else 200, results, errors)
 
     def _target(self, call: Call, objects: Objects, each: Input, action: str) -> Record | None:
         if action == "create":
@@ -129,7 +129,7 @@ class Batches:
             except (Invalid, Taken) as reason:
                 raise refusal_of(call, reason, objects, record) from None
 
-    def _answer(self, call: Call, status: int, results: list[dict[str, Any]], errors: list[dict[str, Any]]) -> Answer:
+    def _answer(self, status: int, results: list[dict[str, Any]], errors: list[dict[str, Any]]) -> Answer:
         if self._app.flag("shuffle_batches"):
             # Any order will do that is not the inputs', and the same in every run.
             results.reverse()

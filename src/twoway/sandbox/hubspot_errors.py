@@ -9,7 +9,9 @@ from twoway.sandbox.hubspot_properties import OBJECT_TYPE_IDS, Invalid
 from twoway.sandbox.store import Record
 from twoway.sandbox.wire import Call, Refusal
 
-_PORTAL = 4242
+PORTAL_ID = 4242
+"""The account's number."""
+
 _NOUNS = {"contacts": "Contact", "companies": "Company", "deals": "Deal"}
 
 
@@ -44,7 +46,7 @@ def describe(
     # On a create the vendor names the record that would have been, whose id then leads nowhere.
     target = record.id if record is not None else objects.records.reserve_id()
     message = (
-        f"Cannot set PropertyValueCoordinates{{portalId={_PORTAL}, "
+        f"Cannot set PropertyValueCoordinates{{portalId={PORTAL_ID}, "
         f"objectTypeId=ObjectTypeId{{legacyObjectType={objects.type.upper()}, id={OBJECT_TYPE_IDS[objects.type]}}}, "
         f"propertyName={reason.name}, value={reason.value}}} on {target}. {reason.owner} already has that value."
     )

@@ -46,7 +46,7 @@ _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+\.[^@\s;,]{2,}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class Invalid(ValueError):  # noqa: N818 - the vendor's word
+class Invalid(ValueError):
     """A value that HubSpot refuses: its error code, and a message for people."""
 
     def __init__(self, code: str, message: str, name: str) -> None:

@@ -206,6 +206,16 @@ def _groups(body: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
     return groups
 
 
+def page_of(body: Mapping[str, Any], cap: float) -> tuple[int, int]:
+    """`limit` and `after` of a query. ValueError if they go beyond what can be paged through."""
+    limit, after = int(body.get("limit") or 10), int(body.get("after") or 0)
+    if not 0 < limit <= MAX_PAGE:
+        raise ValueError(f"limit must be between 1 and {MAX_PAGE}, not {limit}")
+    if after + limit > cap:
+        raise ValueError(f"only the first {cap:g} results can be paged through")
+    return limit, after
+
+
 def _number(value: Any) -> float:
     """A number, or a time in epoch ms or ISO, as a number (times in ms)."""
     text = str(value)

@@ -208,15 +208,18 @@ class Collection:
     def update(self, record: Record, changes: Mapping[str, Any], by: By, *, touch: bool = False) -> bool:
         """Set these fields. Values that are there already change nothing, nor the stamps unless `touch`;
         the log gets its entry either way. True if a value differed."""
-        moved = {
-            name: (record.fields.get(name), value)
-            for name, value in changes.items()
-            if record.fields.get(name) != value
-        }
+        moved = _moved(record, changes)
         if moved or touch:
-            self._remember(record, {**record.fields, **{name: new for name, (_, new) in moved.items()}}, by)
+            self._remember(record, _merged(record, moved), by)
         self._write(record, by, "update", moved)
         return bool(moved)
+
+    def update_quietly(self, record: Record, changes: Mapping[str, Any], by: By) -> None:
+        """Set these fields without moving the record's stamps: a change that the app's own listing does not show."""
+        moved = _moved(record, changes)
+        record.fields = _merged(record, moved)
+        self.revision += 1
+        self._write(record, by, "update", moved)
 
     def delete(self, record: Record, by: By) -> None:
         """Soft delete: the record keeps its fields, with `deleted` set."""
@@ -237,13 +240,9 @@ class Collection:
 
     def merge(self, winner: Record, loser: Record, changes: Mapping[str, Any], by: By) -> None:
         """The loser is deleted and its id leads to the winner, which takes `changes`. One log entry, the winner's."""
-        moved = {
-            name: (winner.fields.get(name), value)
-            for name, value in changes.items()
-            if winner.fields.get(name) != value
-        }
+        moved = _moved(winner, changes)
         self._remember(loser, loser.fields, by, deleted=True)
-        self._remember(winner, {**winner.fields, **{name: new for name, (_, new) in moved.items()}}, by)
+        self._remember(winner, _merged(winner, moved), by)
         winner.merged = (*winner.merged, *loser.merged, loser.id)
         self.aliases[loser.id] = winner.id
         moved["_merged"] = (None, self._show_id(loser))
@@ -294,3 +293,14 @@ class Collection:
 
     def _write(self, record: Record, by: By, kind: str, fields: dict[str, tuple[Any, Any]]) -> None:
         self._log.add(self._clock.now(), by, kind, self.name, self._show_id(record), fields)
+
+
+def _moved(record: Record, changes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Of these changes those that change something: name → (old, new)."""
+    old = record.fields
+    return {name: (old.get(name), value) for name, value in changes.items() if old.get(name) != value}
+
+
+def _merged(record: Record, moved: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """The record's fields with the new values, as a new dict: the old one belongs to the past."""
+    return {**record.fields, **{name: new for name, (_, new) in moved.items()}}

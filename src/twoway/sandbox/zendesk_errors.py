@@ -101,11 +101,10 @@ def update_conflict() -> ZendeskError:
     )
 
 
-def too_many_requests(retry_after: int, description: str = "Rate limit exceeded") -> ZendeskError:
-    """429; `retry_after` is in seconds and at least 1."""
-    seconds = max(1, retry_after)
-    body = {"error": "TooManyRequests", "description": description}
-    return ZendeskError(429, body, {"retry-after": str(seconds)})
+def too_many_requests(retry_after: int | None) -> ZendeskError:
+    """429; `retry_after` is in seconds, None leaves its header out."""
+    headers = {} if retry_after is None else {"retry-after": str(max(1, retry_after))}
+    return ZendeskError(429, {"error": "TooManyRequests", "description": "Rate limit exceeded"}, headers)
 
 
 def too_many_jobs(limit: int) -> ZendeskError:

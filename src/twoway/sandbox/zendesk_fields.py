@@ -11,11 +11,10 @@ from twoway.sandbox.zendesk_errors import detail, duplicate, not_found, record_i
 from twoway.sandbox.zendesk_time import iso
 
 Kind = Literal["user", "organization", "ticket"]
-Validated = tuple[dict[str, Any], list[dict[str, Any]]]
 
 TYPES = frozenset({"text", "textarea", "checkbox", "date", "integer", "decimal", "regexp", "dropdown", "multiselect"})
-_TRUE = frozenset({True, 1, "1", "true", "yes"})
-_FALSE = frozenset({False, 0, "0", "false", "no", None, ""})
+_TRUE = frozenset({True, "1", "true", "yes"})
+_FALSE = frozenset({False, "0", "false", "no", None, ""})
 
 
 class CustomField:
@@ -42,7 +41,7 @@ class CustomField:
         return [] if self.type == "multiselect" else None
 
     def normal(self, value: Any, *, midnight: bool) -> Any:
-        """The value as it is stored, or `ValueError`.
+        """The value as it is stored, or `ValueError` or `TypeError`.
 
         A number may come as a string, a date with a time. With `midnight` a date is shown with the time of
         midnight, UTC, as users and organisations do.
@@ -56,7 +55,7 @@ class CustomField:
         if value is None or value == "":
             return None
         if isinstance(value, (list, dict, bool)):
-            raise ValueError("is invalid")
+            raise TypeError("is invalid")
         match self.type:
             case "integer":
                 return _integer(value)
@@ -80,7 +79,7 @@ class CustomField:
         if value is None or value == "":
             return []
         if not isinstance(value, list):
-            raise ValueError("must be a list")
+            raise TypeError("must be a list")
         return [self._choice(entry) for entry in value]
 
 
@@ -187,12 +186,6 @@ class FieldCatalog:
         if refused:
             raise record_invalid({"base": refused})
         return stored
-
-    def show(self, stored: dict[str, Any] | None) -> dict[str, Any]:
-        """The values of a record, by name, with those that nobody has set."""
-        if not stored:
-            return dict(self.defaults)
-        return {name: stored.get(name, empty) for name, empty in self.defaults.items()}
 
     def render(self, field: CustomField, base: str) -> dict[str, Any]:
         """The definition as the API shows it; `base` is the URL up to `/api/v2`."""

@@ -50,10 +50,14 @@ class Organizations:
         number = self._by_external.get(str(external_id).lower())
         return None if number is None else self.records.get(number)
 
+    def by_name(self, name: str) -> Record | None:
+        """The organization of that name, without regard to case."""
+        number = self._by_name.get(name.strip().lower())
+        return None if number is None else self.records.get(number)
+
     def named(self, name: str, by: By) -> int:
         """The id of the organization of that name, which is made if there is none."""
-        number = self._by_name.get(name.strip().lower())
-        return self.create({"name": name}, by).id if number is None else number
+        return (self.by_name(name) or self.create({"name": name}, by)).id
 
     def match(self, body: Mapping[str, Any]) -> Record | None:
         """What create_or_update means: by id or external id, never by name. An id that does not exist is 404."""
@@ -68,11 +72,14 @@ class Organizations:
         self._index(record)
         return record
 
-    def load(self, fields: dict[str, Any], *, record_id: int | None, created: float | None, modified: float | None) -> None:
-        """Seeds an organization that has always been there, unchecked."""
-        custom = fields.pop("organization_fields", None) or {}
-        flat = {f"organization_fields.{key}": value for key, value in custom.items()}
-        self._index(self.records.load({**fields, **flat}, record_id=record_id, created=created, modified=modified))
+    def load(self, given: dict[str, Any], *, record_id: int | None, created: float, modified: float) -> Record:
+        """Seeds an organization that has always been there, in the API's shape; the values are not checked."""
+        fields = {name: value for name, value in given.items() if name == "name" or name in DEFAULTS}
+        custom = given.get("organization_fields", {})
+        fields.update((f"organization_fields.{key}", value) for key, value in custom.items())
+        record = self.records.load(fields, record_id=record_id, created=created, modified=modified)
+        self._index(record)
+        return record
 
     def update(self, record: Record, body: Mapping[str, Any], by: By) -> None:
         """Changes an organization; 422 as for `create`."""

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from twoway.sandbox.kit import Call, Collection, Record
@@ -19,6 +19,7 @@ OFFSET_DEPTH = 10_000
 EXPORT = 1000
 """Records of a page of an export, by default and at most."""
 
+T = TypeVar("T")
 Render = Callable[[Record], dict[str, Any]]
 
 
@@ -82,7 +83,7 @@ def cursor_page(call: Call, name: str, records: Iterator[Record], render: Render
 
 
 def offset_page(
-    call: Call, name: str, records: Iterable[Record], render: Render, *, depth: int = OFFSET_DEPTH
+    call: Call, name: str, records: Iterable[T], render: Callable[[T], Any], *, depth: int = OFFSET_DEPTH
 ) -> dict[str, Any]:
     """{name: [...], count, next_page, previous_page}, by `page` (from 1) and `per_page` (100 at most).
 
@@ -127,9 +128,7 @@ class Exports:
             position = (self._start(call), -1)
         size = whole(call, "per_page", EXPORT, EXPORT)
         changed = (
-            record
-            for record in self._settled(collection, position[0])
-            if (int(record.modified), record.id) > position
+            record for record in self._settled(collection, position[0]) if (int(record.modified), record.id) > position
         )
         found = list(islice(changed, size + 1))
         page = found[:size]

@@ -183,26 +183,26 @@ class Users:
         self._index(record)
         return record
 
-    def load(self, fields: dict[str, Any], *, record_id: int | None, created: float | None, modified: float | None) -> int:
-        """Seeds a user who has always been there; nothing but the shape of custom fields is looked at."""
-        flat = {f"user_fields.{key}": value for key, value in (fields.pop("user_fields", None) or {}).items()}
-        record = self.records.load({**fields, **flat}, record_id=record_id, created=created, modified=modified)
+    def load(self, given: dict[str, Any], *, record_id: int | None, created: float, modified: float) -> Record:
+        """Seeds a user who has always been there, in the API's shape; the values are not checked."""
+        fields = {name: value for name, value in given.items() if name == "name" or name in DEFAULTS}
+        fields.update((f"user_fields.{key}", value) for key, value in given.get("user_fields", {}).items())
+        record = self.records.load(fields, record_id=record_id, created=created, modified=modified)
         self._index(record)
-        return record.id
+        return record
 
-    def update(self, record: Record, body: Mapping[str, Any], by: By) -> None:
+    def update(self, record: Record, body: Mapping[str, Any], by: By, *, browser: bool = False) -> None:
         """Changes a user. An `email` that is not yet the user's becomes a secondary address, never the primary one.
 
+        In the `browser`, `email` is the primary address: another value replaces it, and a blank one removes it.
         Values that are there already change nothing, nor the time of the update. 422 as for `create`.
         """
         changes = self._checked(record, body, by, "users/update")
         before = identities = self.identities_of(record)
-        email = str(body.get("email") or "").strip()
-        if email and not any(entry.type == "email" and entry.value.lower() == email.lower() for entry in before):
-            primary = not any(entry.type == "email" for entry in before)
-            entry = self._new_identity("email", email, body, primary=primary, now=self._now())
-            self._refuse_taken(entry, record, "is already being used by another user")
-            identities = [*before, entry]
+        if browser and "email" in body:
+            identities = self._with_primary(record, identities, str(body["email"] or "").strip())
+        elif body.get("email"):
+            identities = self._with_email(record, identities, body)
         if "phone" in body:
             identities = self._with_phone(record, identities, body["phone"], changes)
         if identities != before:
@@ -228,22 +228,13 @@ class Users:
             raise record_invalid({"base": [detail("Only two different end users can be merged")]})
         moved = [replace(entry, primary=False) for entry in self.identities_of(loser)]
         changes: dict[str, Any] = {}
-        kept = self.identities_of(winner)
         if moved:
-            if not any(entry.type == "email" for entry in kept):
-                first = next((n for n, entry in enumerate(moved) if entry.type == "email"), None)
-                if first is not None:
-                    moved[first] = replace(moved[first], primary=True)
-            self._set_identities(changes, [*kept, *moved])
+            self._set_identities(changes, [*self.identities_of(winner), *moved])
         self._forget(loser)
         self._forget(winner)
         self.deleted += 1
         self.records.merge(winner, loser, changes, by)
         self._index(winner)
-
-    def set_tags(self, record: Record, tags: list[str], by: By) -> None:
-        """Replaces the tags."""
-        self._write(record, {"tags": tags}, by)
 
     # Identities
 
@@ -361,9 +352,7 @@ class Users:
             changes["organization_id"] = self._organizations.live(organization).id if organization else None
         return changes
 
-    def _new_identity(
-        self, kind: str, value: str, body: Mapping[str, Any], *, primary: bool, now: int
-    ) -> Identity:
+    def _new_identity(self, kind: str, value: str, body: Mapping[str, Any], *, primary: bool, now: int) -> Identity:
         value = value.strip()
         self._check_identity(kind, value)
         verified = bool(body.get("verified", body.get("skip_verify_email", False)))
@@ -402,11 +391,37 @@ class Users:
     @staticmethod
     def _set_identities(changes: dict[str, Any], identities: list[Identity]) -> None:
         """Puts the addresses, and what follows from them (`email`, `verified`), into the changes of a user."""
-        identities = sorted(identities, key=lambda entry: (not entry.primary, entry.type != "email"))
+        mails = [entry for entry in identities if entry.type == "email"]
+        if mails and not any(entry.primary for entry in mails):
+            promoted = replace(mails[0], primary=True)
+            identities = [promoted if entry is mails[0] else entry for entry in identities]
+        identities = sorted(identities, key=lambda entry: (entry.type != "email", not entry.primary))
         changes["identities"] = identities
-        changes["email"] = next((entry.value for entry in identities if entry.type == "email" and entry.primary), None)
+        changes["email"] = identities[0].value if mails else None
         if any(entry.verified for entry in identities):
             changes["verified"] = True
+
+    def _with_email(self, record: Record, known: list[Identity], body: Mapping[str, Any]) -> list[Identity]:
+        """The addresses with the body's e-mail, which is the primary one only where there was none."""
+        email = str(body["email"]).strip()
+        mails = [entry for entry in known if entry.type == "email"]
+        if any(entry.value.lower() == email.lower() for entry in mails):
+            return known
+        entry = self._new_identity("email", email, body, primary=not mails, now=self._now())
+        self._refuse_taken(entry, record, "is already being used by another user")
+        return [*known, entry]
+
+    def _with_primary(self, record: Record, known: list[Identity], email: str) -> list[Identity]:
+        """The addresses with another primary e-mail, or with none."""
+        current = next((entry for entry in known if entry.type == "email" and entry.primary), None)
+        rest = [entry for entry in known if entry is not current and entry.value.lower() != email.lower()]
+        if not email:
+            return rest
+        if current is not None and current.value == email:
+            return known
+        entry = self._new_identity("email", email, {}, primary=True, now=self._now())
+        self._refuse_taken(entry, record, "is already being used by another user")
+        return [entry if current is None else replace(entry, id=current.id, created=current.created), *rest]
 
     def _with_phone(
         self, record: Record | None, known: list[Identity], given: Any, changes: dict[str, Any]

@@ -21,7 +21,6 @@ DEFAULTS: dict[str, Any] = {
     "external_id": None,
     "type": None,
     "subject": None,
-    "raw_subject": None,
     "description": "",
     "priority": None,
     "status": "open",
@@ -62,11 +61,18 @@ class Tickets:
         self._next_id = next_id
         self._caller = caller
 
-    def live(self, reference: Any) -> Record:
-        """The ticket by id; 404 if there is none, or it is deleted."""
+    def get(self, reference: Any) -> Record:
+        """The ticket by id, a deleted one too; 404 if there is none."""
         text = str(reference)
         record = self.records.get(int(text)) if text.isdigit() else None
-        if record is None or record.deleted:
+        if record is None:
+            raise not_found()
+        return record
+
+    def live(self, reference: Any) -> Record:
+        """The ticket by id; 404 if there is none, or it is deleted."""
+        record = self.get(reference)
+        if record.deleted:
             raise not_found()
         return record
 
@@ -92,10 +98,12 @@ class Tickets:
             changes["organization_id"] = owner.fields.get("organization_id")
         return self.records.create({k: v for k, v in changes.items() if v != DEFAULTS.get(k)}, by)
 
-    def load(self, fields: dict[str, Any], *, record_id: int | None, created: float | None, modified: float | None) -> None:
-        """Seeds a ticket that has always been there, unchecked."""
-        custom = {f"custom_fields.{entry['id']}": entry["value"] for entry in fields.pop("custom_fields", None) or ()}
-        self.records.load({**fields, **custom}, record_id=record_id, created=created, modified=modified)
+    def load(self, given: dict[str, Any], *, record_id: int | None, created: float, modified: float) -> Record:
+        """Seeds a ticket that has always been there, in the API's shape; the values are not checked."""
+        fields = {name: value for name, value in given.items() if name in DEFAULTS}
+        custom = given.get("custom_fields", ())
+        fields.update((f"custom_fields.{entry['id']}", entry["value"]) for entry in custom)
+        return self.records.load(fields, record_id=record_id, created=created, modified=modified)
 
     def update(self, record: Record, body: Mapping[str, Any], by: By) -> None:
         """Changes a ticket, and adds `comment` to it.

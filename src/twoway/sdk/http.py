@@ -104,7 +104,7 @@ class _Call:
     headers: dict[str, str]
     expect: Container[int]
     classify: Classify | None
-    limiters: tuple[Limiter, ...]
+    limiter: Limiter
     where: str
     writes: bool
     retry_safe: bool
@@ -117,8 +117,8 @@ class _Call:
 class HttpClient:
     """Requests to one account of one app.
 
-    `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits by
-    name for some requests; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
+    `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits within
+    it, by name, for some requests; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
     each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
     `transport` replaces the network, for tests.
     """
@@ -203,7 +203,7 @@ class HttpClient:
         A path is appended to `base_url`; a full address must be on its origin. `reads=True` says that a POST changes
         nothing (a search). `retry_safe=True` says that a write may be repeated without harm. Other writes are
         repeated only when the app certainly did not take them up; one whose answer was lost raises `TryLater` with
-        `sent`. `lane` names a further limit of the account that this request is under.
+        `sent`. `lane` names the narrower limit of the account that this request is under.
         """
         method = method.upper()
         writes = method not in _READS if reads is None else not reads
@@ -221,7 +221,7 @@ class HttpClient:
             headers=own,
             expect=expect,
             classify=classify,
-            limiters=(self._lanes[lane], self._limiter) if lane is not None else (self._limiter,),
+            limiter=self._limiter if lane is None else self._lanes[lane],
             where=self._clean(f"{self.name}: {method} {shown(url)}"),
             writes=writes,
             retry_safe=not writes if retry_safe is None else retry_safe,
@@ -249,7 +249,7 @@ class HttpClient:
         after = error.after if isinstance(error, TryLater) else None
         seconds = self._retries.backoff(state.attempt_number, call.where) if after is None else after
         if isinstance(error, TryLater) and (error.status == 429 or after is not None):
-            call.limiters[0].block(seconds)  # the other requests under this limit wait, too
+            call.limiter.block(seconds)  # the other requests under this limit wait, too
         return seconds
 
     def _enough(self, state: RetryCallState) -> bool:
@@ -324,14 +324,20 @@ class HttpClient:
 
     async def _exchange(self, call: _Call, url: str, params: _Pairs) -> Response:
         async with self._turns:
-            login = await self._auth.headers()
-            for limiter in call.limiters:
-                await limiter.turn()
+            login = await self._login()
+            await call.limiter.turn()
             response = await self._answer(call, url, params, {**call.headers, **login})
         hint = self._read_limits(response.headers) if self._read_limits else None
         if hint is not None:
             self._limiter.learn(limit=hint.limit, remaining=hint.remaining, reset=hint.reset)
         return response
+
+    async def _login(self) -> Mapping[str, str]:
+        try:
+            return await self._auth.headers()
+        except TryLater as error:
+            error.sent = False  # what may have been lost is the renewal of the login, never this request
+            raise
 
     async def _answer(self, call: _Call, url: str, params: _Pairs, headers: dict[str, str]) -> Response:
         try:
@@ -411,10 +417,10 @@ def make_open_http(
     """
     known: MutableMapping[tuple[str, str], RateLimiter] = {} if limiters is None else limiters
 
-    def limiter(lane: str, rate: float, burst: int) -> RateLimiter:
+    def limiter(lane: str, rate: float, burst: int, within: RateLimiter | None) -> RateLimiter:
         key = (account, lane)
         if key not in known:
-            known[key] = RateLimiter(clock, rate, burst, name=account)
+            known[key] = RateLimiter(clock, rate, burst, name=account, within=within)
         return known[key]
 
     def open_http(
@@ -426,12 +432,13 @@ def make_open_http(
         lanes: Mapping[str, float] | None = None,
         **settings: Any,
     ) -> HttpClient:
+        whole = limiter("", rate, burst, None)
         return HttpClient(
             base_url,
             auth=auth,
             clock=clock,
-            limiter=limiter("", rate, burst),
-            lanes={lane: limiter(lane, narrow, 1) for lane, narrow in (lanes or {}).items()},
+            limiter=whole,
+            lanes={lane: limiter(lane, narrow, 1, whole) for lane, narrow in (lanes or {}).items()},
             transport=transport,
             **{"name": account, **settings},
         )

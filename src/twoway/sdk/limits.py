@@ -2,7 +2,7 @@
 
 import asyncio
 
-from twoway.ports import Clock
+from twoway.ports import Clock, Limiter
 from twoway.sdk.errors import TryLater
 
 SCARCE = 0.2
@@ -15,16 +15,28 @@ class RateLimiter:
     Requests go in the order in which they asked. A wait is checked again after each sleep, since an answer may have
     blocked the account meanwhile. What `learn` is told only ever slows down, until the app's window starts anew.
 
+    A limit `within` another takes a turn at that one, too: an app's search may be slower than its other requests.
+
     A block of more than `patience` seconds is not waited for: `turn` raises `TryLater` with the seconds left.
     """
 
-    def __init__(self, clock: Clock, rate: float, burst: int = 1, *, name: str = "", patience: float = 60.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        rate: float,
+        burst: int = 1,
+        *,
+        name: str = "",
+        within: Limiter | None = None,
+        patience: float = 60.0,
+    ) -> None:
         if rate <= 0 or burst < 1:
             raise ValueError(f"a rate above 0 and a burst of at least 1 are needed, not {rate} and {burst}")
         self._clock = clock
         self._interval = 1000 / rate
         self._burst = burst
         self._name = name
+        self._within = within
         self._patience = patience
         self._full = 0.0
         """When the bucket will be empty again (the algorithm's theoretical arrival time), in milliseconds."""
@@ -46,6 +58,8 @@ class RateLimiter:
         async with self._queue:
             while (wait := self._wait()) > 0:
                 await self._clock.sleep(wait / 1000)
+            if self._within is not None:
+                await self._within.turn()
             now = self._clock.now()
             self._full = max(now, self._full) + self._pace(now)
 

@@ -26,12 +26,12 @@ def _aware(stamp: datetime) -> datetime:
 def iso_from_instant(at: Instant) -> str:
     """`2026-01-02T03:04:05.678Z`."""
     stamp = _EPOCH + timedelta(milliseconds=at)
-    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
+    return stamp.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def iso_seconds_from_instant(at: Instant) -> str:
     """`2026-01-02T03:04:05Z`, for apps whose clock shows whole seconds. What is finer is cut off."""
-    return f"{_EPOCH + timedelta(seconds=at // 1000):%Y-%m-%dT%H:%M:%S}Z"
+    return (_EPOCH + timedelta(seconds=at // 1000)).replace(tzinfo=None).isoformat() + "Z"
 
 
 def instant_from_seconds(seconds: float) -> Instant:

@@ -1,6 +1,9 @@
-"""How a value that cannot be read or written is told, without telling the value."""
+"""What holds for raw values of every type: the blanks, and how an unreadable value is told without telling it."""
 
-from typing import Any
+from typing import Any, Final
+
+BLANKS: Final[tuple[Any, ...]] = (None, "", [], {})
+"""The raw values that say that an app holds nothing."""
 
 
 class Invalid(ValueError):

@@ -1,0 +1,159 @@
+"""Between Mailchimp's members and values by field name.
+
+A member keeps a merge field in `merge_fields`, by its tag: here it is `merge_fields.TAG`. Empty is `""` on the wire,
+whatever the type, and `None` here. A number comes as a number, a date as `2026-01-31`, a birthday as `01/31`, an
+address as an object of its parts: all of these stay as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twoway.sdk import FieldInfo, FieldType, Raw, RawValues, Record
+from twoway.sdk.values import instant_from_iso
+
+EMAIL = "email_address"
+STATUS = "status"
+TAGS = "tags"
+MERGE = "merge_fields."
+ARCHIVED = "archived"
+STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
+OPT_OUTS = frozenset({"unsubscribed", "cleaned"})
+
+STANDARD = (
+    FieldInfo(name=EMAIL, type=FieldType.EMAIL, label="Email address", required=True, unique=True, cleared_by=None),
+    FieldInfo(name=STATUS, type=FieldType.CHOICE, label="Status", choices=STATUSES, required=True, cleared_by=None),
+    FieldInfo(name=TAGS, type=FieldType.SET, label="Tags", cleared_by="removing each tag"),
+    FieldInfo(name="language", type=FieldType.STRING, label="Language"),
+    FieldInfo(name="vip", type=FieldType.BOOLEAN, label="VIP", cleared_by="false"),
+    FieldInfo(
+        name="email_type", type=FieldType.CHOICE, label="Email format", choices=("html", "text"), cleared_by=None
+    ),
+    *(
+        FieldInfo(name=name, type=kind, label=label, on_create=False, on_update=False, cleared_by=None)
+        for name, kind, label in (
+            ("contact_id", FieldType.STRING, "Contact id"),
+            ("full_name", FieldType.STRING, "Full name"),
+            ("last_changed", FieldType.DATETIME, "Last changed"),
+            ("member_rating", FieldType.INTEGER, "Rating"),
+            ("source", FieldType.STRING, "Source"),
+            ("timestamp_opt", FieldType.DATETIME, "Opted in"),
+            ("timestamp_signup", FieldType.DATETIME, "Signed up"),
+            ("unsubscribe_reason", FieldType.STRING, "Reason for unsubscribing"),
+            ("web_id", FieldType.INTEGER, "Number in web addresses"),
+        )
+    ),
+)
+"""The fields that every audience has."""
+
+_STANDARD_NAMES = tuple(info.name for info in STANDARD)
+_ALWAYS = ("contact_id", STATUS, "last_changed")
+"""What a record is made of, whatever the mapping reads."""
+_MERGE_TYPES = {
+    "number": FieldType.NUMBER,
+    "address": FieldType.JSON,
+    "phone": FieldType.PHONE,
+    "date": FieldType.DATE,
+    "url": FieldType.URL,
+    "imageurl": FieldType.URL,
+    "radio": FieldType.CHOICE,
+    "dropdown": FieldType.CHOICE,
+}
+"""Mailchimp's types of merge fields; those that are not named here are text. A birthday has no year: it is no date."""
+
+
+class Selection:
+    """The part of a member that the mapping reads. `fields` are names, or paths into a field; none means all."""
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        wanted = frozenset(fields)
+        self._all = not wanted
+        self._merge = {path[len(MERGE) :].split(".")[0].split("[")[0] for path in wanted if path.startswith(MERGE)}
+        self._names = [
+            name
+            for name in _STANDARD_NAMES
+            if self._all or any(path == name or path.startswith((f"{name}.", f"{name}[")) for path in wanted)
+        ]
+
+    def query(self, prefix: str = "") -> str:
+        """The parameter `fields`, which cuts answers down; with `members.` before each name for a list."""
+        names = [*_ALWAYS, *(name for name in self._names if name not in _ALWAYS)]
+        names += ["merge_fields"] if self._all else [f"{MERGE}{tag}" for tag in sorted(self._merge)]
+        return ",".join(f"{prefix}{name}" for name in names)
+
+    def record(self, member: Mapping[str, Any]) -> Record:
+        """A member as Mailchimp shows it, decoded."""
+        values: dict[str, Raw] = {}
+        for name in self._names:
+            if name == TAGS and TAGS in member:
+                values[TAGS] = normal_tags(tag["name"] for tag in member[TAGS])
+            elif name in member:
+                values[name] = _blank_is_none(member[name])
+        for tag, value in (member.get("merge_fields") or {}).items():
+            if self._all or tag in self._merge:
+                values[f"{MERGE}{tag}"] = _blank_is_none(value)
+        changed = str(member["last_changed"])
+        return Record(
+            id=str(member["contact_id"]),
+            values=values,
+            version=revision(changed, values),
+            modified=instant_from_iso(changed),
+        )
+
+
+def _blank_is_none(value: Any) -> Raw:
+    """`""` is empty, and so is an address without any part."""
+    if value == "" or (isinstance(value, dict) and not any(value.values())):
+        return None
+    return value
+
+
+def revision(changed: str, values: RawValues) -> str:
+    """The version of a record: its last change, and a digest of its values.
+
+    Mailchimp's clock has whole seconds: the digest keeps an edit apart that follows ours within the second.
+    """
+    told = json.dumps(values, sort_keys=True, default=str).encode()
+    return f"{changed} {hashlib.blake2b(told, digest_size=6).hexdigest()}"
+
+
+def subscriber_hash(email: str) -> str:
+    """How paths name a member by e-mail: the MD5 of the address in lower case."""
+    return hashlib.md5(email.lower().encode(), usedforsecurity=False).hexdigest()
+
+
+def normal_tags(tags: Iterable[Any]) -> list[str]:
+    """The names of tags as Mailchimp keeps them: without blanks around them, each once; here in a fixed order."""
+    return sorted({str(tag).strip() for tag in tags} - {""})
+
+
+def encode(changed: RawValues) -> dict[str, Any]:
+    """The member's part of a request that sets these fields. Tags are left out: each request has its own way."""
+    body: dict[str, Any] = {}
+    merge: dict[str, Any] = {}
+    for name, value in changed.items():
+        if name.startswith(MERGE):
+            merge[name[len(MERGE) :]] = "" if value is None else value
+        elif name == "vip":
+            body[name] = bool(value)
+        elif name != TAGS:
+            body[name] = "" if value is None else value
+    if merge:
+        body["merge_fields"] = merge
+    return body
+
+
+def describe_merge_field(entry: Mapping[str, Any]) -> FieldInfo:
+    """The field of one entry of `/lists/{id}/merge-fields`."""
+    options = entry.get("options") or {}
+    kind = _MERGE_TYPES.get(str(entry["type"]), FieldType.STRING)
+    size = options.get("size")
+    return FieldInfo(
+        name=f"{MERGE}{entry['tag']}",
+        type=kind,
+        label=str(entry.get("name") or ""),
+        choices=tuple(options.get("choices") or ()) if kind is FieldType.CHOICE else None,
+        required=bool(entry.get("required")),
+        max_length=int(size) if size and kind is FieldType.STRING else None,
+    )

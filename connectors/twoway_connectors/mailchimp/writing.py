@@ -1,0 +1,230 @@
+"""Writes to an audience, and what Mailchimp's answers to them mean.
+
+New members go in batches, each with its tags. A member that exists is changed alone: the batch endpoint would set its
+subscription status, too. Its status is sent only where it opts out, as nothing but the person's own consent may
+subscribe anybody again. Members are archived and never deleted for good: that would bar the address for ever.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from twoway.sdk import ConnectorError, Raw, Receipt, Record, TryLater, Write
+from twoway.sdk.http import HttpClient
+from twoway.sdk.response import Response
+from twoway_connectors.mailchimp.audience import Audience
+from twoway_connectors.mailchimp.codec import (
+    ARCHIVED,
+    EMAIL,
+    MERGE,
+    OPT_OUTS,
+    STATUS,
+    TAGS,
+    Selection,
+    encode,
+    normal_tags,
+    subscriber_hash,
+)
+from twoway_connectors.mailchimp.together import together
+
+_ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
+_TAKEN = frozenset({"ERROR_CONTACT_EXISTS", "Member Exists"})
+
+
+class Writer:
+    """Writes to one audience. What a record in a receipt holds follows `selection`."""
+
+    def __init__(self, http: HttpClient, audience: Audience, selection: Selection) -> None:
+        self._http = http
+        self._audience = audience
+        self._selection = selection
+
+    async def create(self, writes: Sequence[Write]) -> list[Receipt]:
+        """New members in one request. An address that is there already is told with the id of its member."""
+        receipts: dict[str, Receipt] = {}
+        batch: dict[str, Write] = {}
+        for write in writes:
+            email = _email(write)
+            if write.changed.get(STATUS) in {None, ""}:
+                why = "a new member needs a status: set one under `on_create` in the pair file, as `status: subscribed`"
+                receipts[write.operation] = Receipt.refused(why, STATUS)
+            elif not email:
+                receipts[write.operation] = Receipt.refused("a new member needs an e-mail address", EMAIL)
+            elif email in batch:
+                receipts[write.operation] = Receipt.later("another new member of the same batch has the same address")
+            else:
+                batch[email] = write
+        if batch:
+            receipts.update(await self._send(list(batch.values())))
+        return [receipts[write.operation] for write in writes]
+
+    async def _send(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        body = {"members": [_new_member(write) for write in writes], "update_existing": False}
+        try:
+            answer = await self._http.request("POST", await self._audience.path(), json=body, expect=(200, 400))
+        except TryLater as error:
+            if not error.sent:
+                raise
+            return {write.operation: Receipt.unknown(str(error)) for write in writes}
+        if answer.status == 400:
+            # The request as a whole was refused for the sake of one member, and nothing of it was done: find which.
+            if len(writes) == 1:
+                return {writes[0].operation: _refused(answer, writes[0])}
+            middle = len(writes) // 2
+            return await self._halves(writes[:middle], writes[middle:])
+        told = answer.json()
+        made = {str(member[EMAIL]).lower(): member for member in told["new_members"]}
+        errors = {str(error[EMAIL]).lower(): error for error in told["errors"]}
+        receipts: dict[str, Receipt] = {}
+        taken: list[Write] = []
+        for write in writes:
+            email = _email(write)
+            if email in made:
+                record = self._selection.record(made[email])
+                receipts[write.operation] = Receipt.done(record.id, record)
+            elif email not in errors:
+                receipts[write.operation] = Receipt.unknown("Mailchimp's answer does not mention this member")
+            elif errors[email].get("error_code") in _TAKEN:
+                taken.append(write)
+            else:
+                problem = errors[email]
+                field = _field(str(problem.get("field") or ""), write)
+                receipts[write.operation] = Receipt.refused(_discreet(str(problem.get("error") or ""), write), field)
+        found = await together(self._holder, taken)
+        receipts.update((write.operation, receipt) for write, receipt in zip(taken, found, strict=True))
+        return receipts
+
+    async def _halves(self, left: Sequence[Write], right: Sequence[Write]) -> dict[str, Receipt]:
+        receipts = await self._send(left)
+        try:
+            return receipts | await self._send(right)
+        except ConnectorError as error:
+            # The left half may be written: what did not reach the app has a receipt of its own.
+            return receipts | {write.operation: Receipt.later(str(error)) for write in right}
+
+    async def _holder(self, write: Write) -> Receipt:
+        """The receipt of a create whose address is taken: by whom."""
+        try:
+            member = await self._member(subscriber_hash(_email(write)), f"contact_id,{STATUS}")
+        except ConnectorError as error:
+            return Receipt.duplicate(None, f"the address is taken, and its member could not be read: {error}")
+        if member is None:
+            return Receipt.later("the address was taken, and is no longer")
+        if member[STATUS] == ARCHIVED:
+            why = "this address is archived in the audience: unarchive it in Mailchimp, with the consent that takes"
+            return Receipt.refused(why, EMAIL)
+        return Receipt.duplicate(str(member["contact_id"]), "the audience has a member with this address")
+
+    async def update(self, write: Write) -> Receipt:
+        """Change one member: its fields by one request, its tags by another."""
+        if STATUS in write.changed and write.changed[STATUS] not in OPT_OUTS:
+            why = "only opting out may be written to a member that exists; subscribing again takes the person's consent"
+            return Receipt.refused(why, STATUS)
+        body = encode(write.changed)
+        record: Record | None = None
+        if body:
+            path = await self._path(write.id)
+            answer = await self._http.request("PATCH", path, json=body, expect=(200, 400, 404))
+            if answer.status != 200:
+                return Receipt.gone() if answer.status == 404 else _refused(answer, write)
+            record = self._selection.record(answer.json())
+        if TAGS not in write.changed:
+            return Receipt.done(write.id, record)
+        try:
+            refusal = await self._set_tags(write)
+        except ConnectorError as error:
+            if record is None:
+                raise
+            return Receipt.unknown(f"the member's fields were written, its tags perhaps not: {error}")
+        if refusal is not None:
+            return refusal if record is None else Receipt.unknown(f"fields were written, tags were not: {refusal.why}")
+        # Two requests have no state in common. So the tags are those that were sent, and there is no version: whatever
+        # a person changed in between will show as that person's edit.
+        values = {} if record is None else record.values
+        return Receipt.done(
+            write.id, Record(id=str(write.id), values={**values, TAGS: normal_tags(write.changed[TAGS] or ())})
+        )
+
+    async def _set_tags(self, write: Write) -> Receipt | None:
+        """Add and remove what differs from the tags before; None if that was done."""
+        wanted = set(normal_tags(write.changed[TAGS] or ()))
+        if TAGS in write.previous:
+            before = set(normal_tags(write.previous[TAGS] or ()))
+        else:
+            member = await self._member(str(write.id), TAGS)
+            if member is None:
+                return Receipt.gone()
+            before = {tag["name"] for tag in member[TAGS]}
+        steps = [{"name": name, "status": "active"} for name in sorted(wanted - before)]
+        steps += [{"name": name, "status": "inactive"} for name in sorted(before - wanted)]
+        if not steps:
+            return None
+        path = f"{await self._path(write.id)}/tags"
+        answer = await self._http.request("POST", path, json={"tags": steps}, expect=(200, 204, 400, 404))
+        if answer.status == 404:
+            return Receipt.gone()
+        return _refused(answer, write) if answer.status == 400 else None
+
+    async def archive(self, write: Write) -> Receipt:
+        """Archive one member: it can be unarchived in Mailchimp."""
+        path = await self._path(write.id)
+        answer = await self._http.request("DELETE", path, expect=(200, 204, 400, 404, 405))
+        if answer.status == 404:
+            return Receipt.gone()
+        if answer.status in {200, 204}:
+            return Receipt.done(write.id)
+        # 405: Mailchimp removes no member that is archived already, and some others for reasons of its own.
+        member = await self._member(str(write.id), STATUS)
+        return Receipt.done(write.id) if member and member[STATUS] == ARCHIVED else _refused(answer, write)
+
+    async def _member(self, reference: str, fields: str) -> dict[str, Any] | None:
+        path = await self._path(reference)
+        answer = await self._http.request("GET", path, params={"fields": fields}, expect=(200, 404))
+        return cast("dict[str, Any]", answer.json()) if answer.status == 200 else None
+
+    async def _path(self, reference: str | None) -> str:
+        return f"{await self._audience.path()}/members/{reference}"
+
+
+def _email(write: Write) -> str:
+    return str(write.changed.get(EMAIL) or "").strip().lower()
+
+
+def _new_member(write: Write) -> dict[str, Any]:
+    member = encode({name: value for name, value in write.changed.items() if value is not None})
+    tags = normal_tags(write.changed.get(TAGS) or ())
+    return {**member, TAGS: tags} if tags else member
+
+
+def _refused(answer: Response, write: Write) -> Receipt:
+    """The receipt of a problem document (RFC 9457, with Mailchimp's `errors`: [{field, message}])."""
+    problem: Mapping[str, Any] = answer.json()
+    title = str(problem.get("title") or "")
+    details = [entry for entry in problem.get("errors") or () if isinstance(entry, dict)]
+    field = next((_field(str(entry.get("field") or ""), write) for entry in details), None)
+    if title in _TAKEN:
+        return Receipt.refused("another member of the audience has this address", EMAIL)
+    reasons = [str(entry.get("message") or "") for entry in details] or [str(problem.get("detail") or "")]
+    return Receipt.refused(_discreet(": ".join(part for part in (title, " ".join(reasons)) if part), write), field)
+
+
+def _field(told: str, write: Write) -> str | None:
+    """Our name of the field that an answer names: as it is, by its merge tag, or at the end of a path."""
+    name = told.rpartition(".")[2]
+    return next((known for known in (told, f"{MERGE}{name}", name) if known and known in write.changed), None)
+
+
+def _discreet(text: str, write: Write) -> str:
+    """The app's words without the customer's values: Mailchimp repeats what it was sent."""
+    for value in _texts(write.changed):
+        text = text.replace(value, "…")
+    return _ADDRESS.sub("…", text)
+
+
+def _texts(value: Raw) -> list[str]:
+    """The texts in a value that are long enough to be told from common words, the longest first."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return sorted({text for entry in value for text in _texts(entry)}, key=len, reverse=True)
+    return [value] if isinstance(value, str) and len(value) > 2 else []

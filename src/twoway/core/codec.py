@@ -1,0 +1,248 @@
+"""One field on one side, compiled: from the app's raw values to a canonical value, and back.
+
+Reading runs: accessor → the side's form (`format`, `delimiter`, `choices`, `opted_out`) → type → the field's normal
+form (`trim`, `case`, joined words) → one-way steps. Writing runs the other way, without the normal form.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twoway.core.model import Raw, RawValues, Side, Value
+from twoway.core.raw import BLANKS, Invalid
+from twoway.core.spec import FieldSpec, Location, SpecProblem, Step
+from twoway.core.steps import Change, compile_step
+from twoway.core.time_types import date_format
+from twoway.core.transforms import ABSENT, Accessor, Joined, compile_path, settle
+from twoway.core.types import ValueType, word
+
+Read = Callable[[Raw], Value]
+Write = Callable[[Value], Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCodec:
+    """What reads and writes one field on one side."""
+
+    name: str
+    accessor: Accessor
+    read: Read
+    """Raw to canonical; `ABSENT` where the value is to be overlooked. Raises `Invalid`."""
+    write: Write
+    """Canonical to raw. Raises `Invalid` where this side has no form for the value."""
+
+    def get(self, values: RawValues) -> Value:
+        raw = self.accessor.get(values)
+        return raw if raw is ABSENT else self.read(raw)
+
+
+def compile_field(
+    spec: FieldSpec, side: Side, kind: ValueType, known: Collection[str] | None, problems: list[SpecProblem]
+) -> FieldCodec | None:
+    """The codec of one field on one side; `None` where it does not live there, or its place cannot be compiled.
+
+    What is wrong is added to `problems`. `known` names the app's fields, where its live schema is at hand.
+    """
+    location = spec.location(side)
+    if location is None:
+        return None
+    before = len(problems)
+    accessor = _accessor(spec, side, location, known, problems)
+    form = _form(spec, side, location, problems)
+    steps = {name: _steps(spec, name, problems) for name in ("to_left", "to_right")}
+    if accessor is None or len(problems) > before:
+        return None
+    parse, render = _with_form(kind, form)
+    normal = _normal_form(spec)
+    if normal is not None:
+        parse = _then(parse, normal, kind.parse)
+    # A step on the way to one side is taken when the other side is read, so that both sides are compared in the form
+    # of the side that receives; only where steps lead both ways does writing take the steps that lead back.
+    if side is Side.LEFT:
+        for step in steps["to_right"]:
+            parse = _then(parse, step, kind.parse)
+        if steps["to_right"]:
+            for step in reversed(steps["to_left"]):
+                render = _before(step, kind.parse, render)
+    elif not steps["to_right"]:
+        for step in steps["to_left"]:
+            parse = _then(parse, step, kind.parse)
+    return FieldCodec(spec.name, accessor, parse, render)
+
+
+def _accessor(
+    spec: FieldSpec, side: Side, location: Location, known: Collection[str] | None, problems: list[SpecProblem]
+) -> Accessor | None:
+    parts = []
+    for path in location.paths:
+        try:
+            parts.append(compile_path(path, known))
+        except ValueError as error:
+            problems.append(SpecProblem(("fields", spec.name, side.value), str(error)))
+    if len(parts) < len(location.paths):
+        return None
+    return Joined(tuple(parts), location.separator, location.split) if location.join else parts[0]
+
+
+def _then(parse: Read, change: Change, again: Read) -> Read:
+    def read(raw: Raw) -> Value:
+        value = parse(raw)
+        return value if value is ABSENT else again(change(value))
+
+    return read
+
+
+def _before(change: Change, again: Read, render: Write) -> Write:
+    return lambda value: render(again(change(value)))
+
+
+def _with_form(kind: ValueType, form: tuple[Read, Write] | None) -> tuple[Read, Write]:
+    if form is None:
+        return kind.parse, kind.render
+    decode, encode = form
+
+    def read(raw: Raw) -> Value:
+        value = decode(raw)
+        return value if value is ABSENT else kind.parse(value)
+
+    return read, encode
+
+
+def _form(spec: FieldSpec, side: Side, location: Location, problems: list[SpecProblem]) -> tuple[Read, Write] | None:
+    if location.format is not None:
+        try:
+            return date_format(location.format, instant=spec.type == "datetime")
+        except ValueError as error:
+            problems.append(SpecProblem(("fields", spec.name, side.value, "format"), str(error)))
+            return None
+    if spec.type == "consent":
+        return _consent(location)
+    choices = location.choices
+    if choices is None and spec.choices is not None and side is Side.RIGHT:
+        choices = spec.choices
+    keys = choices_of(spec)
+    if choices is None and keys is not None:
+        choices = {key: key for key in keys}
+    single = None if choices is None else _choices(choices, spec.unknown_choice)
+    if spec.type != "set":
+        return single
+    return _listed(location.delimiter, single) if location.delimiter or single else None
+
+
+def choices_of(spec: FieldSpec) -> tuple[str, ...] | None:
+    """The canonical values of a field with a closed list, in the file's order; `None` where it is open."""
+    for choices in (spec.choices, *(one.choices for one in (spec.left, spec.right) if one is not None)):
+        if choices is not None:
+            return tuple(str(key) for key in choices)
+    return None
+
+
+def _choices(choices: Mapping[str, Raw], unknown: str) -> tuple[Read, Write]:
+    """A side's own spelling of a closed list. Another value is refused, overlooked or passed on as it is."""
+    by_raw = {word(raw): str(key) for key, raw in choices.items()}
+    by_key = {str(key): raw for key, raw in choices.items()}
+
+    def read(raw: Raw) -> Value:
+        if raw in BLANKS:
+            return None
+        text = word(raw).strip()
+        if not text:
+            return None
+        if text in by_raw:
+            return by_raw[text]
+        if unknown == "ignore":
+            return ABSENT
+        if unknown == "keep" and text not in by_key:
+            return text
+        raise Invalid("a value that `choices` does not name (add it there, or set `unknown_choice`)")
+
+    def write(value: Value) -> Raw:
+        if value is None:
+            return None
+        if value in by_key:
+            return by_key[str(value)]
+        if unknown == "keep" and value not in by_raw:
+            return value
+        raise Invalid("a value that `choices` does not name (add it there, or set `unknown_choice`)")
+
+    return read, write
+
+
+def _listed(delimiter: str | None, single: tuple[Read, Write] | None) -> tuple[Read, Write]:
+    """A set whose elements have a spelling of their own, or that is kept as one text."""
+
+    def read(raw: Raw) -> Any:
+        elements = raw.split(delimiter) if delimiter is not None and isinstance(raw, str) else raw
+        if single is None or not isinstance(elements, list | tuple | set | frozenset):
+            return elements
+        return [value for one in elements if (value := single[0](one)) is not ABSENT]
+
+    def write(value: Value) -> Raw:
+        if not isinstance(value, list):
+            return value
+        elements = value if single is None else [single[1](one) for one in value]
+        if delimiter is None:
+            return elements
+        if any(delimiter in word(one) for one in elements):
+            raise Invalid(f"an element holds the delimiter {delimiter!r}, and would be read back as two")
+        return delimiter.join(word(one) for one in elements)
+
+    return read, write
+
+
+def _consent(location: Location) -> tuple[Read, Write]:
+    """Whoever is not among `opted_out` is in; a blank says nothing."""
+    out_words = {word(raw) for raw in location.opted_out}
+
+    def read(raw: Raw) -> Value:
+        if raw in BLANKS:
+            return None
+        return "out" if word(raw) in out_words else "in"
+
+    def write(value: Value) -> Raw:
+        if value == "out":
+            return location.opted_out[0]
+        if value == "in" and location.opted_in is not None:
+            return location.opted_in
+        raise Invalid("this side has no value that opts in (`opted_in`), and a consent cannot be emptied")
+
+    return read, write
+
+
+def _normal_form(spec: FieldSpec) -> Change | None:
+    """What both sides are brought to before they are compared, beyond the type."""
+    places = [one for one in (spec.left, spec.right) if one is not None]
+    changes: list[Callable[[str], str]] = [_settler(one.separator) for one in places if one.join]
+    if spec.trim:
+        changes.append(str.strip)
+    if spec.case is not None:
+        changes.append({"lower": str.lower, "upper": str.upper, "title": str.title}[spec.case])
+    if not changes:
+        return None
+
+    def apply_one(text: str) -> str:
+        for change in changes:
+            text = change(text)
+        return text
+
+    def apply(value: Value) -> Value:
+        if isinstance(value, list):
+            return [apply_one(str(one)) for one in value]
+        return None if value is None else apply_one(str(value))
+
+    return apply
+
+
+def _settler(separator: str) -> Callable[[str], str]:
+    return lambda text: settle(text, separator)
+
+
+def _steps(spec: FieldSpec, name: str, problems: list[SpecProblem]) -> list[Change]:
+    steps: tuple[Step, ...] = spec.to_left if name == "to_left" else spec.to_right
+    compiled = []
+    for index, step in enumerate(steps):
+        try:
+            compiled.append(compile_step(step))
+        except ValueError as error:
+            problems.append(SpecProblem(("fields", spec.name, name, str(index)), f"{step.name}: {error}"))
+    return compiled

@@ -1,0 +1,109 @@
+"""One-way steps: what `to_left` and `to_right` may do to a value on its way to one side.
+
+Unlike a transform a step need not be undone, so it may lose something (`truncate`). The law that remains: a step is
+pure, and what it gives is read by the field's type once more.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from twoway.core.model import Value
+from twoway.core.spec import Step
+
+Change = Callable[[Value], Value]
+
+
+def _plain(change: Callable[[str], str]) -> Callable[[Any], Change]:
+    """A step without an argument."""
+
+    def build(argument: Any) -> Change:
+        if argument is not None:
+            raise ValueError("takes no argument")
+        return _each(change)
+
+    return build
+
+
+def _each(change: Callable[[str], str]) -> Change:
+    """Texts are changed one by one, also within a set; a blank stays blank."""
+
+    def apply(value: Value) -> Value:
+        if isinstance(value, list):
+            return [change(str(one)) for one in value]
+        return None if value is None else change(str(value))
+
+    return apply
+
+
+def _text(argument: Any) -> str:
+    if not isinstance(argument, str) or not argument:
+        raise ValueError("takes a text, such as `{ prefix: CRM- }`")
+    return argument
+
+
+def _prefix(argument: Any) -> Change:
+    prefix = _text(argument)
+    return _each(lambda text: text if text.startswith(prefix) else prefix + text)
+
+
+def _strip_prefix(argument: Any) -> Change:
+    prefix = _text(argument)
+    return _each(lambda text: text.removeprefix(prefix))
+
+
+def _truncate(argument: Any) -> Change:
+    if isinstance(argument, bool) or not isinstance(argument, int) or argument < 1:
+        raise ValueError("takes a number of characters, such as `{ truncate: 255 }`")
+    return _each(lambda text: text[:argument])
+
+
+def _words(argument: Any) -> dict[str, str]:
+    if not isinstance(argument, Mapping) or not argument:
+        raise ValueError("takes a table of texts, such as `{ map: { Dr: Doctor } }`")
+    return {str(old): str(new) for old, new in argument.items()}
+
+
+def _map(argument: Any) -> Change:
+    words = _words(argument)
+    return _each(lambda text: words.get(text, text))
+
+
+def _replace(argument: Any) -> Change:
+    words = _words(argument)
+
+    def change(text: str) -> str:
+        for old, new in words.items():
+            text = text.replace(old, new)
+        return text
+
+    return _each(change)
+
+
+def _default(argument: Any) -> Change:
+    if argument is None or isinstance(argument, Mapping):
+        raise ValueError("takes the value for records that have none, such as `{ default: unknown }`")
+    return lambda value: argument if value is None else value
+
+
+STEPS: Final[Mapping[str, Callable[[Any], Change]]] = {
+    "trim": _plain(str.strip),
+    "collapse": _plain(lambda text: " ".join(text.split())),
+    "lower": _plain(str.lower),
+    "upper": _plain(str.upper),
+    "title": _plain(str.title),
+    "digits": _plain(lambda text: "".join(one for one in text if one.isdecimal())),
+    "prefix": _prefix,
+    "strip_prefix": _strip_prefix,
+    "truncate": _truncate,
+    "replace": _replace,
+    "map": _map,
+    "default": _default,
+}
+"""Each step's name, and what builds it of its argument (`ValueError` says what the argument must be)."""
+
+
+def compile_step(step: Step) -> Change:
+    """The function of one step. `ValueError` says what is wrong with it, and what would be valid."""
+    if step.name not in STEPS:
+        raise ValueError(f"unknown step; valid: {', '.join(STEPS)}")
+    return STEPS[step.name](step.argument)

@@ -1,0 +1,154 @@
+"""What waits for a person, or for another try: conflicts, and records that were set aside."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from twoway.core.model import Instant, Side, Value
+from twoway.core.reconcile import FieldConflict
+from twoway.core.resolve import Verdict
+from twoway.state.database import Database
+from twoway.state.rows import dumps, loads
+
+
+class ConflictRow(NamedTuple):
+    """One field of one link of which both sides' values wait for a person."""
+
+    id: int
+    pair: str
+    link: int
+    left_id: str
+    right_id: str
+    field: str
+    left: Value
+    right: Value
+    rule: str
+    opened_at: Instant
+    state: str
+
+
+class ParkedRow(NamedTuple):
+    """A record that was set aside: why, and when it is tried again (`None`: when it changes, or a person says so)."""
+
+    pair: str
+    side: Side
+    record_id: str
+    code: str
+    field: str | None
+    reason: str
+    since: Instant
+    tries: int
+    retry_at: Instant | None
+
+
+class Parking(NamedTuple):
+    """A record to be set aside."""
+
+    side: Side
+    record_id: str
+    code: str
+    reason: str
+    field: str | None = None
+    retry_at: Instant | None = None
+
+
+class Attention:
+    """The tables `conflict` and `parked`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    # -- conflicts
+
+    def set_conflicts(self, pair: int, link: int, conflicts: Iterable[FieldConflict], now: Instant) -> None:
+        """The link's open conflicts are these; one whose values are as before keeps its age and its number."""
+        rows = list(conflicts)
+        keep = dumps(sorted(conflict.field for conflict in rows))
+        self._db.run(
+            "DELETE FROM conflict WHERE link = ? AND field NOT IN (SELECT value FROM json_each(?))", (link, keep)
+        )
+        self._db.many(
+            "INSERT INTO conflict (pair, link, field, left_value, right_value, rule, opened_at, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT (link, field) DO UPDATE SET rule = excluded.rule, "
+            "opened_at = CASE WHEN conflict.left_value = excluded.left_value "
+            "  AND conflict.right_value = excluded.right_value THEN conflict.opened_at ELSE excluded.opened_at END, "
+            "left_value = excluded.left_value, right_value = excluded.right_value, state = 'open', verdict = NULL",
+            [(pair, link, c.field, dumps(c.left), dumps(c.right), c.rule, now) for c in rows],
+        )
+
+    def verdicts(self, links: Iterable[int]) -> dict[int, dict[str, Verdict]]:
+        """People's decisions that are still to be carried out, by link and field."""
+        found: dict[int, dict[str, Verdict]] = {}
+        for link, field, left, right, verdict in self._db.run(
+            "SELECT c.link, c.field, c.left_value, c.right_value, c.verdict FROM json_each(?) j "
+            "JOIN conflict c ON c.link = j.value AND c.state = 'decided'",
+            (dumps(sorted(links)),),
+        ):
+            found.setdefault(link, {})[field] = Verdict(loads(left), loads(right), loads(verdict))
+        return found
+
+    def decide(self, conflict: int, value: Value, now: Instant) -> None:
+        """A person chose the value that both sides are to hold."""
+        self._db.run(
+            "UPDATE conflict SET state = 'decided', verdict = ?, decided_at = ? WHERE id = ?",
+            (dumps(value), now, conflict),
+        )
+
+    def carried_out(self, link: int, fields: Iterable[str]) -> None:
+        """These fields of the link agree again."""
+        self._db.many("DELETE FROM conflict WHERE link = ? AND field = ?", [(link, field) for field in fields])
+
+    def has_conflicts(self, link: int) -> bool:
+        """Whether a field of the link waits for a person, or for a verdict to be carried out."""
+        return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? LIMIT 1", (link,)))
+
+    def conflicts(self, pair: int | None = None, conflict: int | None = None) -> list[ConflictRow]:
+        """The conflicts that are open, or decided and not yet carried out; the oldest first."""
+        wanted: dict[str, Any] = {"c.pair": pair, "c.id": conflict}
+        chosen = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in chosen) or "1"
+        rows = self._db.run(
+            "SELECT c.id, p.name, c.link, l.left_id, l.right_id, c.field, c.left_value, c.right_value, c.rule, "
+            f"c.opened_at, c.state FROM conflict c JOIN link l ON l.id = c.link JOIN pair p ON p.id = c.pair "
+            f"WHERE {where} ORDER BY c.id",
+            tuple(chosen.values()),
+        )
+        return [ConflictRow(*r[:6], loads(r[6]), loads(r[7]), *r[8:]) for r in rows]
+
+    # -- parked records
+
+    def park(self, pair: int, rows: Iterable[Parking], now: Instant) -> None:
+        """Set records aside; one that was set aside before counts another try."""
+        self._db.many(
+            "INSERT INTO parked (pair, side, record_id, code, field, reason, since, tries, retry_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (pair, side, record_id) DO UPDATE SET "
+            "code = excluded.code, field = excluded.field, reason = excluded.reason, tries = parked.tries + 1, "
+            "retry_at = excluded.retry_at",
+            [(pair, r.side.value, r.record_id, r.code, r.field, r.reason, now, r.retry_at) for r in rows],
+        )
+
+    def unpark(self, pair: int, records: Iterable[tuple[Side, str]]) -> None:
+        """These are in order again."""
+        self._db.many(
+            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ?",
+            [(pair, side.value, record_id) for side, record_id in records],
+        )
+
+    def parked(self, pair: int | None = None) -> list[ParkedRow]:
+        """Every record that is set aside, the oldest first."""
+        where, params = ("", ()) if pair is None else ("WHERE k.pair = ?", (pair,))
+        rows = self._db.run(
+            "SELECT p.name, k.side, k.record_id, k.code, k.field, k.reason, k.since, k.tries, k.retry_at "
+            f"FROM parked k JOIN pair p ON p.id = k.pair {where} ORDER BY k.since, k.side, k.record_id",
+            params,
+        )
+        return [ParkedRow(row[0], Side(row[1]), *row[2:]) for row in rows]
+
+    def parked_of(self, pair: int, records: Iterable[tuple[Side, str]]) -> Mapping[tuple[Side, str], str]:
+        """The codes of those of these records that are set aside."""
+        wanted = dumps([[side.value, record_id] for side, record_id in records])
+        rows = self._db.run(
+            "SELECT k.side, k.record_id, k.code FROM json_each(?) j JOIN parked k ON k.pair = ? "
+            "AND k.side = j.value ->> 0 AND k.record_id = j.value ->> 1",
+            (wanted, pair),
+        )
+        return {(Side(row[0]), row[1]): row[2] for row in rows}

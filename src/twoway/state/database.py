@@ -1,0 +1,182 @@
+"""One connection to the state, its transactions, and its upgrade at start.
+
+The store is synchronous: a commit is a plain call, so that a simulation is deterministic and a crash can be placed
+before and after each one.
+"""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from twoway.ports import FaultPoint, no_fault
+from twoway.state.errors import StateError, StateNewer, StateReadOnly, explain
+from twoway.state.tables import metadata
+
+HEAD: Final = "0001"
+"""The revision that this code needs: the newest under `migrations/versions`."""
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class Database:
+    """The state's connection. `path` is a file, or `:memory:`. Errors of the file become `StateError`.
+
+    `fault` is called with `before commit:NAME` and `after commit:NAME` around each commit.
+    """
+
+    def __init__(self, path: str | Path, *, fault: FaultPoint = no_fault, busy_seconds: float = 15.0) -> None:
+        self.path = str(path)
+        self._fault = fault
+        self._engine = sa.create_engine(
+            "sqlite://" if self.path == ":memory:" else f"sqlite:///{self.path}",
+            poolclass=StaticPool,
+            # Transactions are begun by hand, so that every one of them is IMMEDIATE: it never waits at its end.
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": busy_seconds},
+        )
+        fresh = self.path != ":memory:" and not Path(self.path).exists()
+        try:
+            if fresh:
+                _create_private(Path(self.path))
+            self._connection = self._engine.connect()
+            for pragma in _PRAGMAS:
+                self._connection.exec_driver_sql(pragma)
+            self._upgrade()
+        except (sa.exc.DBAPIError, OSError) as error:
+            self._engine.dispose()
+            raise self._explained(error) from error
+        except StateError:
+            self.close()
+            raise
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> sa.CursorResult[*tuple[Any, ...]]:
+        """Execute one statement; `params` by position."""
+        try:
+            return self._connection.exec_driver_sql(sql, tuple(params))
+        except sa.exc.DBAPIError as error:
+            raise self._explained(error) from error
+
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute one statement for each row."""
+        if not rows:
+            return
+        try:
+            self._connection.exec_driver_sql(sql, list(rows))
+        except sa.exc.DBAPIError as error:
+            raise self._explained(error) from error
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or `None`."""
+        row = self.run(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[None]:
+        """All or nothing. `name` is that of the two fault points around the commit."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._fault(f"before commit:{name}")
+            self.run("COMMIT")
+        except BaseException:
+            if self._connection.connection.in_transaction:
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
+        self._fault(f"after commit:{name}")
+
+    def answers(self) -> bool:
+        """Whether the state can be read and written just now: what the watchdog is fed by."""
+        try:
+            with self.transaction("alive"):
+                self.run("UPDATE meta SET value = value WHERE key = 'uid'")
+        except StateError:
+            return False
+        return True
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy of the whole state, made while others read and write."""
+        _create_private(path)
+        target = Database(path)
+        try:
+            source = self._connection.connection.driver_connection
+            source.backup(target._connection.connection.driver_connection)  # type: ignore[union-attr]  # sqlite3's own
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        self._engine.dispose()
+
+    def _explained(self, error: BaseException) -> StateError | BaseException:
+        if isinstance(error, PermissionError | FileNotFoundError):
+            return StateReadOnly(
+                f"the state file {self.path} could not be created",
+                "Check that its folder exists and that this user may write there",
+            )
+        return explain(error, self.path) or error
+
+    def _upgrade(self) -> None:
+        found = self._revision()
+        if found == HEAD:
+            return
+        if self.path == ":memory:":
+            self._build()
+            return
+        with _only_one(Path(f"{self.path}.upgrade")):
+            found = self._revision()
+            if found == HEAD:
+                return
+            if found is not None and found > HEAD:
+                raise StateNewer(
+                    f"the state file {self.path} was written by a later version of twoway (its revision is {found}, "
+                    f"this version knows {HEAD})",
+                    "Install that version again, or put back the backup from before the upgrade",
+                )
+            self._migrate()
+
+    def _revision(self) -> str | None:
+        tables = self.one("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
+        return self.one("SELECT version_num FROM alembic_version") if tables else None
+
+    def _build(self) -> None:
+        """The same schema without its migrations, for a state that lives in memory."""
+        metadata.create_all(self._connection)
+        self.run("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        self.run("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+
+    def _migrate(self) -> None:
+        # Alembic takes a second to import: only a start that has something to upgrade pays for it.
+        from alembic import command  # noqa: PLC0415 - see above
+        from alembic.config import Config  # noqa: PLC0415 - see above
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["connection"] = self._connection
+        command.upgrade(config, "head")
+
+
+def _create_private(path: Path) -> None:
+    """Make the file before SQLite does, so that it is never readable by others."""
+    path.touch(mode=0o600, exist_ok=True)
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Two processes that start at once must not both upgrade."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    path.unlink(missing_ok=True)

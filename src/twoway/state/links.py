@@ -1,0 +1,238 @@
+"""Links, the match keys of every record that was seen, and the marks of records that are not to be taken for new."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from twoway.core.match import Holder, Slots, Standing
+from twoway.core.model import Instant, Side, Value, Values
+from twoway.state.database import Database
+from twoway.state.rows import LINK_COLUMNS, Link, dumps, link_row
+
+
+class Mark(NamedTuple):
+    """Why an unlinked record is not taken for new. A `left_out` one is looked at again when its content changes."""
+
+    side: Side
+    record_id: str
+    kind: str  # tombstone | retired | left_out
+    reason: str
+    fp: int | None = None
+
+
+class NewLink(NamedTuple):
+    """What a link starts with."""
+
+    ids: Mapping[Side, str]
+    bases: Mapping[Side, Values]
+    fps: Mapping[Side, int | None]
+    versions: Mapping[Side, str | None]
+    receipts: Mapping[Side, tuple[str, list[str]] | None]
+
+
+class Links:
+    """The tables `link`, `match_key` and `mark`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    # -- links
+
+    def get(self, link: int) -> Link | None:
+        """The link of this id, while it lives."""
+        row = self._db.run(f"SELECT {LINK_COLUMNS} FROM link l WHERE l.id = ?", (link,)).fetchone()
+        return None if row is None else link_row(row)
+
+    def of(self, pair: int, side: Side, record_id: str) -> Link | None:
+        """The link of a record."""
+        row = self._db.run(
+            f"SELECT {LINK_COLUMNS} FROM link l WHERE l.pair = ? AND l.{side.value}_id = ?", (pair, record_id)
+        ).fetchone()
+        return None if row is None else link_row(row)
+
+    def count(self, pair: int) -> int:
+        """Live links of the pair."""
+        return int(self._db.one("SELECT count(*) FROM link WHERE pair = ?", (pair,)))
+
+    def many(self, ids: Iterable[int]) -> dict[int, Link]:
+        """The links that still live, by id."""
+        rows = self._db.run(
+            f"SELECT {LINK_COLUMNS} FROM json_each(?) j JOIN link l ON l.id = j.value", (dumps(sorted(ids)),)
+        )
+        return {row[0]: link_row(row) for row in rows}
+
+    def add(self, pair: int, new: NewLink, now: Instant) -> int:
+        """Link two records. Their marks and parkings end."""
+        left, right = dumps(new.bases[Side.LEFT]), dumps(new.bases[Side.RIGHT])
+        self._db.run(
+            "INSERT INTO link (pair, left_id, right_id, left_fp, right_fp, left_version, right_version, left_base, "
+            "right_base, left_receipt, right_receipt, linked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                pair,
+                new.ids[Side.LEFT],
+                new.ids[Side.RIGHT],
+                new.fps[Side.LEFT],
+                new.fps[Side.RIGHT],
+                new.versions[Side.LEFT],
+                new.versions[Side.RIGHT],
+                left,
+                None if right == left else right,
+                _receipt_text(new.receipts[Side.LEFT]),
+                _receipt_text(new.receipts[Side.RIGHT]),
+                now,
+            ),
+        )
+        link = int(self._db.one("SELECT last_insert_rowid()"))
+        records = [(pair, side.value, new.ids[side]) for side in Side]
+        self._db.many("DELETE FROM mark WHERE pair = ? AND side = ? AND record_id = ?", records)
+        self._db.many("DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ?", records)
+        return link
+
+    def relink(self, link: int, new: NewLink) -> None:
+        """Give a link other records or bases, as after a merge or a record that was created anew."""
+        left, right = dumps(new.bases[Side.LEFT]), dumps(new.bases[Side.RIGHT])
+        self._db.run(
+            "UPDATE link SET left_id = ?, right_id = ?, left_fp = ?, right_fp = ?, left_version = ?, "
+            "right_version = ?, left_base = ?, right_base = ?, left_receipt = ?, right_receipt = ? WHERE id = ?",
+            (
+                new.ids[Side.LEFT],
+                new.ids[Side.RIGHT],
+                new.fps[Side.LEFT],
+                new.fps[Side.RIGHT],
+                new.versions[Side.LEFT],
+                new.versions[Side.RIGHT],
+                left,
+                None if right == left else right,
+                _receipt_text(new.receipts[Side.LEFT]),
+                _receipt_text(new.receipts[Side.RIGHT]),
+                link,
+            ),
+        )
+
+    def remove(self, link: int) -> None:
+        """End a link; its open conflicts end with it. The caller marks the records."""
+        self._db.run("DELETE FROM conflict WHERE link = ?", (link,))
+        self._db.run("DELETE FROM link WHERE id = ?", (link,))
+
+    def set_bases(self, link: int, bases: Mapping[Side, Values]) -> None:
+        """What each side was last known to store."""
+        left, right = dumps(bases[Side.LEFT]), dumps(bases[Side.RIGHT])
+        self._db.run(
+            "UPDATE link SET left_base = ?, right_base = ? WHERE id = ?", (left, None if right == left else right, link)
+        )
+
+    def set_side(
+        self, link: int, side: Side, fp: int | None, version: str | None, receipt: tuple[str, list[str]] | None
+    ) -> None:
+        """What was last seen of one side, and the version that our own last write made of it."""
+        self._db.run(
+            f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ? WHERE id = ?",
+            (fp, version, _receipt_text(receipt), link),
+        )
+
+    def set_seen(self, rows: Sequence[tuple[int, Side, int | None, str | None]]) -> None:
+        """Fingerprint and version that were last seen, for (link, side)."""
+        for side in Side:
+            self._db.many(
+                f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = coalesce(?, {side.value}_version) "
+                "WHERE id = ?",
+                [(fp, version, link) for link, of, fp, version in rows if of is side],
+            )
+
+    def set_versions(self, pair: int, side: Side, rows: Sequence[tuple[str, str | None]]) -> None:
+        """A record was touched and its content did not change: remember its (id, version) for conditional writes."""
+        self._db.many(
+            f"UPDATE link SET {side.value}_version = ? WHERE pair = ? AND {side.value}_id = ?",
+            [(version, pair, record_id) for record_id, version in rows],
+        )
+
+    def hold(self, link: int, held: Mapping[str, list[Value]]) -> None:
+        """The pairs of values that an undo left to differ, by field."""
+        self._db.run("UPDATE link SET held = ? WHERE id = ?", (dumps(held) if held else None, link))
+
+    # -- match keys
+
+    def set_keys(self, pair: int, side: Side, records: Sequence[tuple[str, Slots]]) -> None:
+        """Replace what these records can be matched by."""
+        self._db.many(
+            "DELETE FROM match_key WHERE pair = ? AND side = ? AND record_id = ?",
+            [(pair, side.value, record_id) for record_id, _ in records],
+        )
+        self._db.many(
+            "INSERT OR IGNORE INTO match_key (pair, slot, key, side, record_id) VALUES (?, ?, ?, ?, ?)",
+            [
+                (pair, slot, key, side.value, record_id)
+                for record_id, slots in records
+                for slot, key in enumerate(slots)
+                if key is not None
+            ],
+        )
+
+    def holders(self, pair: int, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+        """Who holds each (slot, hash), and whether it may be matched."""
+        wanted = dumps([list(key) for key in sorted(set(keys))])
+        rows = self._db.run(
+            "SELECT k.slot, k.key, k.side, k.record_id, "
+            "CASE WHEN EXISTS (SELECT 1 FROM link l WHERE l.pair = k.pair AND "
+            "  ((k.side = 'left' AND l.left_id = k.record_id) OR (k.side = 'right' AND l.right_id = k.record_id))) "
+            "  THEN 'linked' "
+            "WHEN EXISTS (SELECT 1 FROM mark m WHERE m.pair = k.pair AND m.side = k.side "
+            "  AND m.record_id = k.record_id AND m.kind <> 'left_out') "
+            "OR EXISTS (SELECT 1 FROM operation p WHERE p.pair = k.pair AND p.state IN ('sent', 'unknown') "
+            "  AND p.kind = 'create' AND p.side <> k.side AND p.counterpart_id = k.record_id) THEN 'aside' "
+            "ELSE 'free' END "
+            "FROM json_each(?) j JOIN match_key k "
+            "ON k.pair = ? AND k.slot = j.value ->> 0 AND k.key = j.value ->> 1 ORDER BY k.side, k.record_id",
+            (wanted, pair),
+        )
+        found: dict[tuple[int, int], list[Holder]] = {}
+        for slot, key, side, record_id, standing in rows:
+            found.setdefault((slot, key), []).append(Holder(Side(side), record_id, Standing(standing)))
+        return found
+
+    def keys_of(self, pair: int, records: Iterable[Holder]) -> dict[Holder, list[int | None]]:
+        """The slots of these records."""
+        found: dict[Holder, list[int | None]] = {}
+        for holder in records:
+            slots: list[int | None] = []
+            for slot, key in self._db.run(
+                "SELECT slot, key FROM match_key WHERE pair = ? AND side = ? AND record_id = ? ORDER BY slot",
+                (pair, holder.side.value, holder.id),
+            ):
+                slots.extend([None] * (slot - len(slots)))
+                slots.append(key)
+            found[holder] = slots
+        return found
+
+    def drop_keys(self, pair: int, side: Side, record_id: str) -> None:
+        """The record is no more."""
+        self._db.run(
+            "DELETE FROM match_key WHERE pair = ? AND side = ? AND record_id = ?", (pair, side.value, record_id)
+        )
+
+    # -- marks
+
+    def mark(self, pair: int, marks: Iterable[Mark], now: Instant) -> None:
+        """Note why these records are not to be taken for new."""
+        self._db.many(
+            "INSERT INTO mark (pair, side, record_id, kind, fp, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (pair, side, record_id) DO UPDATE SET kind = excluded.kind, fp = excluded.fp, "
+            "reason = excluded.reason, at = excluded.at",
+            [(pair, m.side.value, m.record_id, m.kind, m.fp, m.reason, now) for m in marks],
+        )
+
+    def unmark(self, pair: int, side: Side, record_id: str) -> None:
+        """Let the record be looked at like any other."""
+        self._db.run("DELETE FROM mark WHERE pair = ? AND side = ? AND record_id = ?", (pair, side.value, record_id))
+
+    def marks(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, Mark]:
+        """The marks of these records, by id."""
+        rows = self._db.run(
+            "SELECT m.record_id, m.kind, m.reason, m.fp FROM json_each(?) j JOIN mark m "
+            "ON m.pair = ? AND m.side = ? AND m.record_id = j.value",
+            (dumps(sorted(record_ids)), pair, side.value),
+        )
+        return {row[0]: Mark(side, row[0], row[1], row[2], row[3]) for row in rows}
+
+
+def _receipt_text(receipt: tuple[str, list[str]] | tuple[str, tuple[str, ...]] | None) -> str | None:
+    return None if receipt is None else dumps([receipt[0], list(receipt[1])])

@@ -1,0 +1,267 @@
+"""What was seen and is not settled. A row leaves only when its record agrees: nothing else makes twoway forget."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from twoway.core.model import Instant, Side
+from twoway.state.database import Database
+from twoway.state.rows import (
+    LINK_COLUMNS,
+    LINK_WIDTH,
+    OBSERVATION_COLUMNS,
+    OBSERVATION_WIDTH,
+    Link,
+    Observation,
+    dumps,
+    link_row,
+    observation_row,
+)
+
+_COLUMNS = (
+    "pair, side, record_id, rev, fp, life, into_id, vals, problems, version, modified, created, times, marker, hint, "
+    "seen_at, due_at"
+)
+_SAME = "(observation.fp IS excluded.fp AND observation.life = excluded.life AND observation.fp IS NOT NULL)"
+_UPSERT = (
+    f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (pair, side, record_id) DO UPDATE SET rev = excluded.rev, life = excluded.life, "
+    "into_id = excluded.into_id, vals = excluded.vals, problems = excluded.problems, version = excluded.version, "
+    "modified = excluded.modified, created = coalesce(excluded.created, observation.created), "
+    "times = excluded.times, marker = coalesce(excluded.marker, observation.marker), seen_at = excluded.seen_at, "
+    # The same content again wakes nothing: a conflict goes on waiting, a parked record keeps its time.
+    f"hint = CASE WHEN {_SAME} THEN min(observation.hint, excluded.hint) ELSE excluded.hint END, "
+    f"due_at = CASE WHEN {_SAME} THEN observation.due_at ELSE excluded.due_at END, "
+    f"tries = CASE WHEN {_SAME} THEN observation.tries ELSE 0 END, fp = excluded.fp"
+)
+
+
+class Pending(NamedTuple):
+    """A link with something to decide: the link and what was seen of either side."""
+
+    link: Link
+    seen: Mapping[Side, Observation | None]
+
+
+class Observations:
+    """The table `observation`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def next_rev(self) -> int:
+        """A revision for a window of sightings: greater than all before."""
+        return int(
+            self._db.one(
+                "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'rev' RETURNING CAST(value AS INTEGER)"
+            )
+        )
+
+    def differing(
+        self, pair: int, side: Side, seen: Mapping[str, tuple[int, str | None]]
+    ) -> tuple[list[str], list[str]]:
+        """Of the records seen, as id → (fingerprint, version): those to look at, and those that were only touched.
+
+        What equals what was last seen of it is left out: echoes of our own writes, touched timestamps.
+        """
+        rows = self._db.run(
+            f"SELECT j.key, l.id IS NOT NULL AND l.{side.value}_fp = j.value ->> 0 AS same, "
+            "  o.record_id IS NOT NULL AS waiting "
+            "FROM json_each(?) j "
+            f"LEFT JOIN link l ON l.pair = ? AND l.{side.value}_id = j.key "
+            "LEFT JOIN observation o ON o.pair = ? AND o.side = ? AND o.record_id = j.key "
+            "WHERE o.record_id IS NOT NULL "
+            f"OR (l.id IS NOT NULL AND (l.{side.value}_fp IS NOT j.value ->> 0 "
+            f"  OR l.{side.value}_version IS NOT j.value ->> 1)) "
+            "OR (l.id IS NULL AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.pair = ? AND m.side = ? "
+            "  AND m.record_id = j.key AND (m.kind = 'retired' OR m.fp IS j.value ->> 0))) "
+            "ORDER BY j.key",
+            (dumps({key: list(value) for key, value in seen.items()}), pair, pair, side.value, pair, side.value),
+        )
+        changed: list[str] = []
+        touched: list[str] = []
+        for record_id, same, waiting in rows:
+            (touched if same and not waiting else changed).append(record_id)
+        return changed, touched
+
+    def put(self, pair: int, rows: Iterable[Observation]) -> None:
+        """Store sightings. The same content again keeps its row's time to be decided."""
+        self._db.many(
+            _UPSERT,
+            [
+                (
+                    pair,
+                    row.side.value,
+                    row.record_id,
+                    row.rev,
+                    row.fp,
+                    row.life,
+                    row.into_id,
+                    dumps(dict(row.values)),
+                    dumps(dict(row.problems)) if row.problems else None,
+                    row.version,
+                    row.modified,
+                    row.created,
+                    dumps(dict(row.times)) if row.times else None,
+                    row.marker,
+                    int(row.hint),
+                    row.seen_at,
+                    row.due_at,
+                )
+                for row in rows
+            ],
+        )
+
+    def look_again(self, pair: int, side: Side, record_ids: Iterable[str], due: Instant, rev: int) -> None:
+        """These records are to be fetched by id and decided, no sooner than `due`. What was seen of them stays."""
+        self._db.many(
+            "INSERT INTO observation (pair, side, record_id, rev, life, vals, hint, seen_at, due_at) "
+            "VALUES (?, ?, ?, ?, 'live', '{}', 1, 0, ?) ON CONFLICT (pair, side, record_id) DO UPDATE SET "
+            "hint = 1, due_at = excluded.due_at, rev = excluded.rev",
+            [(pair, side.value, record_id, rev, due) for record_id in sorted(set(record_ids))],
+        )
+
+    def get(self, pair: int, side: Side, record_id: str) -> Observation | None:
+        """What waits to be settled of one record."""
+        row = self._db.run(
+            f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.record_id = ?",
+            (pair, side.value, record_id),
+        ).fetchone()
+        return None if row is None else observation_row(row)
+
+    def hints(self, pair: int, side: Side, now: Instant, limit: int) -> list[str]:
+        """Ids that were only heard of, and are due themselves or by the other side of their link."""
+        other = side.other
+        rows = self._db.run(
+            "SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.hint = 1 AND (o.due_at <= ? "
+            f"OR EXISTS (SELECT 1 FROM link l JOIN observation x ON x.pair = l.pair AND x.side = '{other.value}' "
+            f"  AND x.record_id = l.{other.value}_id WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id "
+            "  AND o.due_at IS NULL AND x.due_at <= ?)) ORDER BY o.record_id LIMIT ?",
+            (pair, side.value, now, now, limit),
+        )
+        return [row[0] for row in rows]
+
+    def linked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Pending]:
+        """A window of links that are due by what was seen on `side`, in the order of its ids.
+
+        Left out: links with a write in flight; links of which the other side is still settling or only heard of;
+        and, for the right side, links that are due by their left side as well.
+        """
+        other = side.other
+        rows = self._db.run(
+            f"SELECT {LINK_COLUMNS}, {OBSERVATION_COLUMNS}, "
+            f"{OBSERVATION_COLUMNS.replace('o.', 'x.')} "
+            f"FROM observation o JOIN link l ON l.pair = o.pair AND l.{side.value}_id = o.record_id "
+            f"LEFT JOIN observation x ON x.pair = o.pair AND x.side = '{other.value}' "
+            f"  AND x.record_id = l.{other.value}_id "
+            "WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? AND o.hint = 0 AND o.record_id > ? "
+            "AND (x.due_at IS NULL OR x.due_at <= ?) AND coalesce(x.hint, 0) = 0 "
+            + ("AND x.due_at IS NULL " if side is Side.RIGHT else "")
+            + "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.state IN ('sent', 'unknown')) "
+            "ORDER BY o.record_id LIMIT ?",
+            (pair, side.value, now, after, now, limit),
+        )
+        pending = []
+        for row in rows:
+            mine = observation_row(row[LINK_WIDTH : LINK_WIDTH + OBSERVATION_WIDTH])
+            theirs = row[LINK_WIDTH + OBSERVATION_WIDTH :]
+            pending.append(
+                Pending(
+                    link_row(row[:LINK_WIDTH]),
+                    {side: mine, other: None if theirs[0] is None else observation_row(theirs)},
+                )
+            )
+        return pending
+
+    def unlinked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Observation]:
+        """A window of unlinked records that are due, in the order of their ids; none with a create in flight."""
+        rows = self._db.run(
+            f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? "
+            "AND o.hint = 0 AND o.record_id > ? "
+            f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
+            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.pair = o.pair AND p.state IN ('sent', 'unknown') "
+            "  AND p.kind = 'create' AND p.side <> o.side AND p.counterpart_id = o.record_id) "
+            "ORDER BY o.record_id LIMIT ?",
+            (pair, side.value, now, after, limit),
+        )
+        return [observation_row(row) for row in rows]
+
+    def born_since(self, pair: int, side: Side, since: Instant) -> list[Observation]:
+        """Unlinked live records that may have been created since then, by the app's clock."""
+        rows = self._db.run(
+            f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.life = 'live' "
+            "AND o.hint = 0 AND (o.created IS NULL OR o.created >= ?) "
+            f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
+            "ORDER BY o.record_id",
+            (pair, side.value, since),
+        )
+        return [observation_row(row) for row in rows]
+
+    def settle(self, pair: int, rows: Iterable[tuple[Side, str, int | None]]) -> None:
+        """These sightings, as (side, id, rev), are settled: forget them, unless something newer was seen since."""
+        self._db.many(
+            "DELETE FROM observation WHERE pair = ? AND side = ? AND record_id = ? AND rev <= ?",
+            [(pair, side.value, record_id, rev) for side, record_id, rev in rows if rev is not None],
+        )
+
+    def forget(self, pair: int, side: Side, record_id: str) -> None:
+        """There is no such record any more, and nothing was linked to it."""
+        self._db.run(
+            "DELETE FROM observation WHERE pair = ? AND side = ? AND record_id = ?", (pair, side.value, record_id)
+        )
+
+    def wait(self, pair: int, records: Iterable[tuple[Side, str]], until: Instant | None = None) -> None:
+        """Decide these no sooner than `until`, or not before something happens."""
+        self._db.many(
+            "UPDATE observation SET due_at = ? WHERE pair = ? AND side = ? AND record_id = ?",
+            [(until, pair, side.value, record_id) for side, record_id in records],
+        )
+
+    def tried(self, pair: int, side: Side, record_id: str) -> int:
+        """Count one more decision about this record that came to nothing; how many there were with this content."""
+        return int(
+            self._db.one(
+                "UPDATE observation SET tries = tries + 1 WHERE pair = ? AND side = ? AND record_id = ? "
+                "RETURNING tries",
+                (pair, side.value, record_id),
+            )
+            or 0
+        )
+
+    def next_due(self, pair: int) -> Instant | None:
+        """When the earliest of them is due."""
+        return self._db.one("SELECT min(due_at) FROM observation WHERE pair = ?", (pair,))  # type: ignore[no-any-return]
+
+    # -- snapshots
+
+    def begin_snapshot(self, side: Side) -> None:
+        """Start to note which ids a complete listing shows."""
+        self._db.run("CREATE TEMP TABLE IF NOT EXISTS shown (side TEXT, record_id TEXT, PRIMARY KEY (side, record_id))")
+        self._db.run("DELETE FROM shown WHERE side = ?", (side.value,))
+
+    def shown(self, side: Side, record_ids: Sequence[str]) -> None:
+        """The listing showed these."""
+        self._db.run(
+            "INSERT OR IGNORE INTO shown (side, record_id) SELECT ?, value FROM json_each(?)",
+            (side.value, dumps(list(record_ids))),
+        )
+
+    def shown_linked(self, pair: int, side: Side) -> int:
+        """How many linked records the listing showed."""
+        return int(
+            self._db.one(
+                f"SELECT count(*) FROM link l JOIN shown s ON s.side = ? AND s.record_id = l.{side.value}_id "
+                "WHERE l.pair = ?",
+                (side.value, pair),
+            )
+        )
+
+    def not_shown(self, pair: int, side: Side, linked_before: Instant) -> list[str]:
+        """Records that should have been in the listing: links from before it began, and what waits to be settled."""
+        rows = self._db.run(
+            f"SELECT l.{side.value}_id AS id FROM link l WHERE l.pair = ? AND l.linked_at < ? AND NOT EXISTS "
+            f"  (SELECT 1 FROM shown s WHERE s.side = ? AND s.record_id = l.{side.value}_id) "
+            "UNION SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.seen_at < ? "
+            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.side = o.side AND s.record_id = o.record_id) ORDER BY id",
+            (pair, linked_before, side.value, pair, side.value, linked_before),
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,237 @@
+"""The plan, which is the journal, and the history of every value that was ever replaced."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from twoway.core.model import Instant, Kind, Side, Value
+from twoway.core.plan import State, Totals
+from twoway.core.reconcile import Edit
+from twoway.state.database import Database
+from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_text, loads, operation_row
+
+
+class Staging(NamedTuple):
+    """One operation to be staged. `fps` are the link's fingerprints once it is done as sent."""
+
+    edit: Edit
+    link: int | None
+    record_id: str | None
+    counterpart_id: str | None
+    version: str | None
+    revs: Mapping[Side, int | None]
+    fps: Mapping[Side, int | None]
+    undoes: int | None = None
+
+
+class HistoryRow(NamedTuple):
+    """A value that was replaced. `state` tells what became of the write that replaced it."""
+
+    id: int
+    pair: str
+    cycle: int
+    operation: int
+    link: int | None
+    side: Side
+    record_id: str
+    field: str
+    old: Value
+    new: Value
+    rule: str
+    at: Instant
+    state: str
+
+
+class Operations:
+    """The tables `operation` and `history`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def stage(self, pair: int, cycle: int, rows: Sequence[Staging], state: State) -> None:
+        """Add operations to a cycle's plan."""
+        self._db.many(
+            "INSERT INTO operation (pair, cycle, link, side, kind, record_id, counterpart_id, version, edit, state, "
+            "left_rev, right_rev, left_fp, right_fp, undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    pair,
+                    cycle,
+                    row.link,
+                    row.edit.side.value,
+                    row.edit.kind.value,
+                    row.record_id,
+                    row.counterpart_id,
+                    row.version,
+                    edit_text(row.edit),
+                    state.value,
+                    row.revs[Side.LEFT],
+                    row.revs[Side.RIGHT],
+                    row.fps[Side.LEFT],
+                    row.fps[Side.RIGHT],
+                    row.undoes,
+                )
+                for row in rows
+            ],
+        )
+
+    def planned(
+        self, pair: int, side: Side, kind: Kind, after: int, limit: int, state: State = State.PLANNED
+    ) -> list[StagedOperation]:
+        """A window of the plan, in the order in which it was staged."""
+        rows = self._db.run(
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state = ? AND p.side = ? "
+            "AND p.kind = ? AND p.id > ? ORDER BY p.id LIMIT ?",
+            (pair, state.value, side.value, kind.value, after, limit),
+        )
+        return [operation_row(row) for row in rows]
+
+    def in_state(self, pair: int, *states: State) -> list[StagedOperation]:
+        """The pair's operations that are in one of these live states."""
+        marks = ", ".join("?" for _ in states)
+        rows = self._db.run(
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state IN ({marks}) ORDER BY p.id",
+            (pair, *(state.value for state in states)),
+        )
+        return [operation_row(row) for row in rows]
+
+    def of_cycle(self, cycle: int) -> list[StagedOperation]:
+        """Everything that a cycle staged."""
+        rows = self._db.run(f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.cycle = ? ORDER BY p.id", (cycle,))
+        return [operation_row(row) for row in rows]
+
+    def totals(self, pair: int, links: int, states: Sequence[State]) -> Totals:
+        """The counts of what is staged and not sent, for the guard."""
+        totals = Totals(links=links)
+        for state in states:
+            for side in Side:
+                for kind in Kind:
+                    after = 0
+                    # Creates are by far the most, and nothing in them has to be looked at: count them in the database.
+                    if kind is Kind.CREATE:
+                        totals.creates[side] += int(
+                            self._db.one(
+                                "SELECT count(*) FROM operation WHERE pair = ? AND state = ? AND side = ? AND kind = ?",
+                                (pair, state.value, side.value, kind.value),
+                            )
+                        )
+                        continue
+                    while window := self.planned(pair, side, kind, after, 1000, state):
+                        for operation in window:
+                            totals.add(operation.edit)
+                        after = window[-1].id
+        return totals
+
+    def live_on_link(self, link: int) -> int:
+        """How many operations of the link are not closed."""
+        return int(
+            self._db.one(
+                "SELECT count(*) FROM operation WHERE link = ? AND state IN ('planned', 'held', 'sent', 'unknown')",
+                (link,),
+            )
+        )
+
+    def close(self, ids: Iterable[int], state: State, now: Instant, reason: str | None = None) -> None:
+        """Operations end. The caller sees to it that their records stay observed unless they are done."""
+        self._db.many(
+            "UPDATE operation SET state = ?, closed_at = ?, reason = ? WHERE id = ?",
+            [(state.value, now, reason, operation) for operation in ids],
+        )
+
+    def drop_plan(self, pair: int, now: Instant) -> None:
+        """What an earlier cycle staged and did not send is decided anew; an undo that a person asked for stays."""
+        self._db.run(
+            "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'decided anew' "
+            "WHERE pair = ? AND state IN ('planned', 'held') AND undoes IS NULL",
+            (now, pair),
+        )
+
+    def sent(self, ids: Iterable[int], now: Instant) -> None:
+        """From now on these may take effect."""
+        self._db.many(
+            "UPDATE operation SET state = 'sent', sent_at = ? WHERE id = ?", [(now, operation) for operation in ids]
+        )
+
+    def lost(self, ids: Iterable[int], now: Instant) -> None:
+        """The answer to these was lost."""
+        self._db.many(
+            "UPDATE operation SET state = 'unknown', lost_at = coalesce(lost_at, ?) WHERE id = ?",
+            [(now, operation) for operation in ids],
+        )
+
+    def earliest_pending_create(self, pair: int, side: Side) -> Instant | None:
+        """When the first create on this side was sent of which the outcome is not known."""
+        return self._db.one(  # type: ignore[no-any-return]
+            "SELECT min(sent_at) FROM operation WHERE pair = ? AND state IN ('sent', 'unknown') AND side = ? "
+            "AND kind = 'create'",
+            (pair, side.value),
+        )
+
+    # -- history
+
+    def record(self, pair: int, cycle: int, rows: Iterable[StagedOperation], now: Instant) -> None:
+        """The values that these are about to replace, in the very transaction that marks them sent."""
+        self._db.many(
+            "INSERT INTO history (pair, cycle, operation, link, side, record_id, field, old, new, rule, at, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
+            [
+                (
+                    pair,
+                    cycle,
+                    row.id,
+                    row.link,
+                    row.side.value,
+                    row.record_id,
+                    field,
+                    dumps(old),
+                    dumps(row.edit.changed.get(field)),
+                    row.edit.rules.get(field) or row.edit.rules.get("*", ""),
+                    now,
+                )
+                for row in rows
+                if row.record_id is not None
+                for field, old in row.edit.expect.items()
+            ],
+        )
+
+    def landed(self, operations: Iterable[int], state: str) -> None:
+        """What became of the writes that these rows of history belong to: done, unknown or never."""
+        self._db.many("UPDATE history SET state = ? WHERE operation = ?", [(state, op) for op in operations])
+
+    def stored(self, operation: int, values: Mapping[str, Value]) -> None:
+        """The app stored these values otherwise than they were sent."""
+        self._db.many(
+            "UPDATE history SET new = ? WHERE operation = ? AND field = ?",
+            [(dumps(value), operation, field) for field, value in values.items()],
+        )
+
+    def history(
+        self,
+        *,
+        pair: int | None = None,
+        side: Side | None = None,
+        record_id: str | None = None,
+        link: int | None = None,
+        field: str | None = None,
+        cycle: int | None = None,
+        limit: int = 100,
+    ) -> list[HistoryRow]:
+        """Replaced values, the latest first."""
+        wanted: dict[str, Any] = {
+            "h.pair": pair,
+            "h.side": None if side is None else side.value,
+            "h.record_id": record_id,
+            "h.link": link,
+            "h.field": field,
+            "h.cycle": cycle,
+        }
+        chosen = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in chosen) or "1"
+        rows = self._db.run(
+            "SELECT h.id, p.name, h.cycle, h.operation, h.link, h.side, h.record_id, h.field, h.old, h.new, h.rule, "
+            f"h.at, h.state FROM history h JOIN pair p ON p.id = h.pair WHERE {where} ORDER BY h.id DESC LIMIT ?",
+            (*chosen.values(), limit),
+        )
+        return [
+            HistoryRow(r[0], r[1], r[2], r[3], r[4], Side(r[5]), r[6], r[7], loads(r[8]), loads(r[9]), *r[10:])
+            for r in rows
+        ]

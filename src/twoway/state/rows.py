@@ -1,0 +1,175 @@
+"""The rows that the engine works with, decoded."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from twoway.core.model import Instant, Kind, Side, Value, Values
+from twoway.core.reconcile import Edit
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def dumps(value: Any) -> str:
+    """JSON with sorted keys: the same value is always the same text."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def loads(text: str | None) -> Any:
+    """The value of a JSON column; `None` where the column is null."""
+    return None if text is None else orjson.loads(text)
+
+
+class Link(NamedTuple):
+    """Two records that are one: what each side was last known to store."""
+
+    id: int
+    ids: Mapping[Side, str]
+    fps: Mapping[Side, int | None]
+    versions: Mapping[Side, str | None]
+    bases: Mapping[Side, Values]
+    receipts: Mapping[Side, tuple[str, tuple[str, ...]] | None]
+    held: Mapping[str, list[Value]]
+
+
+class Observation(NamedTuple):
+    """What was seen of a record and is not settled. `rev` counts the sightings of the whole state, upwards."""
+
+    side: Side
+    record_id: str
+    fp: int | None
+    life: str
+    into_id: str | None = None
+    values: Values = NOTHING
+    problems: Mapping[str, str] = NOTHING
+    version: str | None = None
+    modified: Instant | None = None
+    created: Instant | None = None
+    times: Mapping[str, Instant] = NOTHING
+    marker: str | None = None
+    hint: bool = False
+    seen_at: Instant = 0
+    due_at: Instant | None = None
+    rev: int = 0
+    tries: int = 0
+
+
+class StagedOperation(NamedTuple):
+    """One row of the plan, which is the journal."""
+
+    id: int
+    cycle: int
+    link: int | None
+    side: Side
+    record_id: str | None
+    counterpart_id: str | None
+    version: str | None
+    edit: Edit
+    state: str
+    revs: Mapping[Side, int | None]
+    fps: Mapping[Side, int | None]
+    sent_at: Instant | None
+    lost_at: Instant | None
+    undoes: int | None
+
+
+LINK_COLUMNS = (
+    "l.id, l.left_id, l.right_id, l.left_fp, l.right_fp, l.left_version, l.right_version, l.left_base, l.right_base, "
+    "l.left_receipt, l.right_receipt, l.held"
+)
+LINK_WIDTH = 12
+
+
+def link_row(row: Any) -> Link:
+    """A link from `LINK_COLUMNS`."""
+    left = orjson.loads(row[7])
+    right = left if row[8] is None else orjson.loads(row[8])
+    return Link(
+        row[0],
+        {Side.LEFT: row[1], Side.RIGHT: row[2]},
+        {Side.LEFT: row[3], Side.RIGHT: row[4]},
+        {Side.LEFT: row[5], Side.RIGHT: row[6]},
+        {Side.LEFT: left, Side.RIGHT: right},
+        {Side.LEFT: _receipt(row[9]), Side.RIGHT: _receipt(row[10])},
+        loads(row[11]) or {},
+    )
+
+
+def _receipt(text: str | None) -> tuple[str, tuple[str, ...]] | None:
+    if text is None:
+        return None
+    version, fields = orjson.loads(text)
+    return version, tuple(fields)
+
+
+OBSERVATION_COLUMNS = (
+    "o.side, o.record_id, o.fp, o.life, o.into_id, o.vals, o.problems, o.version, o.modified, o.created, o.times, "
+    "o.marker, o.hint, o.seen_at, o.due_at, o.rev, o.tries"
+)
+OBSERVATION_WIDTH = 17
+
+
+def observation_row(row: Any) -> Observation:
+    """An observation from `OBSERVATION_COLUMNS`."""
+    return Observation(
+        Side(row[0]),
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        orjson.loads(row[5]),
+        loads(row[6]) or {},
+        row[7],
+        row[8],
+        row[9],
+        loads(row[10]) or {},
+        row[11],
+        bool(row[12]),
+        row[13],
+        row[14],
+        row[15],
+        row[16],
+    )
+
+
+OPERATION_COLUMNS = (
+    "p.id, p.cycle, p.link, p.side, p.record_id, p.counterpart_id, p.version, p.edit, p.state, p.left_rev, "
+    "p.right_rev, p.left_fp, p.right_fp, p.sent_at, p.lost_at, p.undoes, p.kind"
+)
+
+
+def operation_row(row: Any) -> StagedOperation:
+    """An operation from `OPERATION_COLUMNS`."""
+    return StagedOperation(
+        row[0],
+        row[1],
+        row[2],
+        Side(row[3]),
+        row[4],
+        row[5],
+        row[6],
+        edit_from(row[7], row[3], row[16]),
+        row[8],
+        {Side.LEFT: row[9], Side.RIGHT: row[10]},
+        {Side.LEFT: row[11], Side.RIGHT: row[12]},
+        row[13],
+        row[14],
+        row[15],
+    )
+
+
+def edit_text(edit: Edit) -> str:
+    """An edit as its column holds it; side and kind have columns of their own."""
+    parts = {"c": edit.changed, "e": edit.expect, "g": edit.given, "d": edit.deltas, "r": edit.rules}
+    return dumps({key: value for key, value in parts.items() if value})
+
+
+def edit_from(text: str, side: str, kind: str) -> Edit:
+    """The reverse of `edit_text`."""
+    parts = orjson.loads(text)
+    deltas = {name: (added, removed) for name, (added, removed) in parts.get("d", {}).items()}
+    return Edit(
+        Side(side), Kind(kind), parts.get("c", {}), parts.get("e", {}), parts.get("g", {}), deltas, parts.get("r", {})
+    )

@@ -1,0 +1,36 @@
+"""What the daemon's tests share: a clock that is moved by hand, and the end of a test's patience."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds after which a test that waits for an event has failed. No test waits for time to pass."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one test's coroutine to its end, or fail when that does not come."""
+
+    async def in_time() -> T:
+        async with asyncio.timeout(PATIENCE):
+            return await work
+
+    return asyncio.run(in_time())
+
+
+class HandClock:
+    """A clock that stands still until a test moves it; `sleep` moves it, and lets the others run."""
+
+    def __init__(self, now: int = 1_700_000_000_000) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> int:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += round(seconds * 1000)
+        await asyncio.sleep(0)
