@@ -1,8 +1,8 @@
 """What the daemon's tests share: a clock that is moved by hand, and the end of a test's patience."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -10,8 +10,8 @@ PATIENCE = 20.0
 """Seconds after which a test that waits for an event has failed. No test waits for time to pass."""
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run one test's coroutine to its end, or fail when that does not come."""
+def run(work: Awaitable[T]) -> T:
+    """Run one test's work to its end, or fail when that does not come."""
 
     async def in_time() -> T:
         async with asyncio.timeout(PATIENCE):

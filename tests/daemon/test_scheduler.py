@@ -96,11 +96,11 @@ def test_the_next_time_is_always_later(after: int, line: str) -> None:
         pytest.param({"every_seconds": 0}, "more than zero", id="without a pause"),
         pytest.param({"cron": "0 3 * *"}, "has 4 fields", id="a short line"),
         pytest.param({"every_seconds": 60, "snapshot_cron": "0 0 31 2 *"}, "its snapshot that ever comes", id="never"),
-        pytest.param({"cron": "0 3 * * *", "timezone": "Europe/Bärlin"}, "Bärlin", id="no such zone"),
+        pytest.param({"cron": "0 3 * * *", "timezone": "Europe/Bärlin"}, "which is unknown", id="no such zone"),
     ],
 )
 def test_a_schedule_that_makes_no_sense_is_refused(wrong: dict[str, object], complaint: str) -> None:
-    with pytest.raises((ValueError, KeyError), match=complaint):
+    with pytest.raises(ValueError, match=complaint):
         PairSchedule(pair="p", **wrong)  # type: ignore[arg-type]  # a row of the table holds any of them
 
 

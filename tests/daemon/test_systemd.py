@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,13 +31,14 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 def test_each_message_arrives_as_systemd_words_it(manager: tuple[socket.socket, str]) -> None:
     received, address = manager
     notifier = Notifier(address)
-    for send, expected in [
+    messages: list[tuple[Callable[[], bool], bytes]] = [
         (lambda: notifier.ready("3 pairs"), b"READY=1\nSTATUS=3 pairs"),
         (notifier.ready, b"READY=1"),
         (lambda: notifier.stopping("finishing 1 cycle"), b"STOPPING=1\nSTATUS=finishing 1 cycle"),
         (lambda: notifier.status("idle"), b"STATUS=idle"),
         (notifier.alive, b"WATCHDOG=1"),
-    ]:
+    ]
+    for send, expected in messages:
         assert send()
         assert received.recv(4096) == expected
 

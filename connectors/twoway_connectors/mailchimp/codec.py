@@ -18,6 +18,8 @@ STATUS = "status"
 TAGS = "tags"
 MERGE = "merge_fields."
 ARCHIVED = "archived"
+LONGEST = 255
+"""Characters of a text merge field."""
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
 OPT_OUTS = frozenset({"unsubscribed", "cleaned"})
 
@@ -128,11 +130,19 @@ def normal_tags(tags: Iterable[Any]) -> list[str]:
     return sorted({str(tag).strip() for tag in tags} - {""})
 
 
+def normal(values: RawValues) -> RawValues:
+    """The form in which Mailchimp stores these values."""
+    return {
+        name: normal_tags(value or ()) if name == TAGS else value.strip() if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
 def encode(changed: RawValues) -> dict[str, Any]:
     """The member's part of a request that sets these fields. Tags are left out: each request has its own way."""
     body: dict[str, Any] = {}
     merge: dict[str, Any] = {}
-    for name, value in changed.items():
+    for name, value in normal(changed).items():
         if name.startswith(MERGE):
             merge[name[len(MERGE) :]] = "" if value is None else value
         elif name == "vip":
@@ -148,12 +158,11 @@ def describe_merge_field(entry: Mapping[str, Any]) -> FieldInfo:
     """The field of one entry of `/lists/{id}/merge-fields`."""
     options = entry.get("options") or {}
     kind = _MERGE_TYPES.get(str(entry["type"]), FieldType.STRING)
-    size = options.get("size")
     return FieldInfo(
         name=f"{MERGE}{entry['tag']}",
         type=kind,
         label=str(entry.get("name") or ""),
         choices=tuple(options.get("choices") or ()) if kind is FieldType.CHOICE else None,
         required=bool(entry.get("required")),
-        max_length=int(size) if size and kind is FieldType.STRING else None,
+        max_length=LONGEST if kind is FieldType.STRING else None,
     )

@@ -6,14 +6,15 @@ of a page, as it would with offsets, which shift while records come and go. Only
 Mailchimp's clock, are offsets needed: when a bulk import put more members there than a page holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from twoway.sdk import Instant, TellUser, TryLater
 from twoway.sdk.http import HttpClient
 from twoway.sdk.paging import decode_cursor, encode_cursor
 from twoway.sdk.values import instant_from_iso, iso_seconds_from_instant
-from twoway_connectors.mailchimp.codec import Selection
+from twoway_connectors.mailchimp.audience import Audience
+from twoway_connectors.mailchimp.codec import ARCHIVED, STATUSES, Selection
 
 PAGE = 1000
 """Members of a page; Mailchimp gives no more."""
@@ -21,6 +22,8 @@ DRIFT = 100
 """Members that each page by offset repeats: as many may leave the second in question between two pages."""
 SECOND = 1000
 """The resolution of Mailchimp's clock, in milliseconds."""
+LIVE = STATUSES
+EVERY = (*STATUSES, ARCHIVED)
 _VERSION = 1
 
 
@@ -41,54 +44,73 @@ class Position(NamedTuple):
         return cls(int(data["since"]), int(data["offset"]))
 
 
+BEGINNING = Position()
+
+
 class Chunk(NamedTuple):
-    """One answer: the members as Mailchimp shows them, where to go on, and whether these were the last."""
+    """One answer: the members as Mailchimp shows them, where to go on, whether these were the last.
+
+    `total` is how many there are in all, where the chunk began at the beginning and Mailchimp counted just these.
+    """
 
     members: list[Mapping[str, Any]]
     following: Position
     last: bool
+    total: int | None
 
 
-async def newest(http: HttpClient, audience: str) -> Position:
-    """The position after everything that has happened so far, by Mailchimp's own clock: its latest change."""
-    answer = await _ask(http, audience, {"count": 1, "sort_dir": "DESC", "fields": "members.last_changed"})
-    times = [instant_from_iso(member["last_changed"]) for member in answer["members"]]
-    return Position(max(times, default=0))
+class Listing:
+    """The members of one audience, oldest change first."""
 
+    def __init__(self, http: HttpClient, audience: Audience, selection: Selection) -> None:
+        self._http = http
+        self._audience = audience
+        self._selection = selection
+        self._by_status = True
+        """Mailchimp takes a list of statuses, and does not promise to: were it refused, archived members would only
+        be missing from the feed, and a snapshot would tell."""
 
-async def chunk(http: HttpClient, audience: str, selection: Selection, position: Position) -> Chunk:
-    """The next page. What changed in the second at which the page before ended comes again."""
-    answer = await _ask(
-        http,
-        audience,
-        {
-            "count": PAGE,
-            "offset": position.offset,
-            "sort_dir": "ASC",
-            # "Since" leaves out the instant itself, which may hold members that we have not seen.
-            **({"since_last_changed": iso_seconds_from_instant(position.since - SECOND)} if position.since else {}),
-            "fields": f"{selection.query('members.')},total_items",
-        },
-    )
-    members = answer["members"]
-    times = [instant_from_iso(member["last_changed"]) for member in members]
-    if times != sorted(times):
-        raise TellUser(
-            "Mailchimp listed members in another order than that of their last changes",
-            remedy="Its API has changed, and changes could be missed: please report it",
+    async def newest(self) -> Position:
+        """The position after everything that has happened so far, by Mailchimp's own clock: its latest change."""
+        answer = await self._ask({"count": 1, "sort_dir": "DESC", "fields": "members.last_changed"}, EVERY)
+        times = [instant_from_iso(member["last_changed"]) for member in answer["members"]]
+        return Position(max(times, default=0))
+
+    async def chunk(self, position: Position, statuses: Iterable[str]) -> Chunk:
+        """The next page. What changed in the second at which the page before ended comes again."""
+        # "Since" leaves out the instant itself, which may hold members that we have not seen.
+        since = {"since_last_changed": iso_seconds_from_instant(position.since - SECOND)} if position.since else {}
+        fields = f"{self._selection.query('members.')},total_items"
+        answer = await self._ask(
+            {"count": PAGE, "offset": position.offset, "sort_dir": "ASC", "fields": fields, **since}, statuses
         )
-    latest = max(position.since, times[-1] if times else 0)
-    if position.offset + len(members) >= int(answer["total_items"]):
-        return Chunk(members, Position(latest), last=True)
-    if len(members) <= DRIFT:
-        raise TryLater("Mailchimp's list of members broke off: a page is shorter than the number of members promises")
-    if latest > position.since:
-        return Chunk(members, Position(latest), last=False)
-    return Chunk(members, Position(latest, position.offset + len(members) - DRIFT), last=False)
+        members, found = answer["members"], int(answer["total_items"])
+        times = [instant_from_iso(member["last_changed"]) for member in members]
+        if times != sorted(times):
+            raise TellUser(
+                "Mailchimp listed members in another order than that of their last changes",
+                remedy="Its API has changed, and changes could be missed: please report it",
+            )
+        reached = position.offset + len(members)
+        latest = max(position.since, times[-1] if times else 0)
+        last = reached >= found
+        if not last and len(members) <= DRIFT:
+            raise TryLater("Mailchimp's list of members broke off before the end that its own count promised")
+        inside = not last and latest == position.since
+        return Chunk(
+            members,
+            Position(latest, reached - DRIFT if inside else 0),
+            last,
+            found if position == BEGINNING and self._by_status else None,
+        )
 
-
-async def _ask(http: HttpClient, audience: str, params: Mapping[str, str | int]) -> dict[str, Any]:
-    answer: dict[str, Any] = (
-        await http.request("GET", f"{audience}/members", params={"sort_field": "last_changed", **params})
-    ).json()
-    return answer
+    async def _ask(self, params: Mapping[str, str | int], statuses: Iterable[str]) -> dict[str, Any]:
+        path = f"{await self._audience.path()}/members"
+        params = {"sort_field": "last_changed", **params}
+        if self._by_status:
+            chosen = {**params, "status": ",".join(statuses)}
+            answer = await self._http.request("GET", path, params=chosen, expect=(200, 400))
+            if answer.status == 200:
+                return dict(answer.json())
+            self._by_status = False
+        return dict((await self._http.request("GET", path, params=params)).json())

@@ -1,7 +1,6 @@
 """The connector for the members of one audience."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from twoway.sdk import (
     Absence,
@@ -31,13 +30,12 @@ from twoway_connectors.mailchimp.codec import (
     EMAIL,
     STANDARD,
     STATUS,
-    TAGS,
     Selection,
     describe_merge_field,
-    normal_tags,
+    normal,
     subscriber_hash,
 )
-from twoway_connectors.mailchimp.listing import Position, chunk, newest
+from twoway_connectors.mailchimp.listing import BEGINNING, EVERY, LIVE, Listing, Position
 from twoway_connectors.mailchimp.together import together, written_together
 from twoway_connectors.mailchimp.writing import Writer
 
@@ -50,8 +48,8 @@ CAPABILITIES = Capabilities(
     fetch_batch=100,
     write_batch={Kind.CREATE: 500, Kind.UPDATE: 50, Kind.ARCHIVE: 50},
     kinds=frozenset({Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE}),
-    # Archived members are listed as such; one that a person deleted for good vanishes, which only a snapshot shows.
-    feed_deletions=True,
+    # The feed shows who was archived; whom a person deleted for good just vanishes, which only a snapshot shows.
+    feed_deletions=False,
     find=Consistency.CONSISTENT,
     find_fields=frozenset({EMAIL}),
     # Mailchimp ends a request after 120 seconds.
@@ -70,6 +68,7 @@ class Members:
         self._account = context.account
         self._audience = Audience(http, context)
         self._selection = Selection(context.fields)
+        self._listing = Listing(http, self._audience, self._selection)
         self._writer = Writer(http, self._audience, self._selection)
 
     @property
@@ -96,10 +95,9 @@ class Members:
 
     async def changes(self, cursor: str | None) -> Page:
         """Members by the time of their last change, from the second on in which the last page ended."""
-        audience = await self._audience.path()
         if cursor is None:
-            return Page(cursor=(await newest(self._http, audience)).text(CHANGES), last=True)
-        found = await chunk(self._http, audience, self._selection, Position.of(cursor, CHANGES))
+            return Page(cursor=(await self._listing.newest()).text(CHANGES), last=True)
+        found = await self._listing.chunk(Position.of(cursor, CHANGES), EVERY)
         return Page(
             records=[self._selection.record(member) for member in found.members if member[STATUS] != ARCHIVED],
             gone=[str(member["contact_id"]) for member in found.members if member[STATUS] == ARCHIVED],
@@ -109,12 +107,12 @@ class Members:
 
     async def snapshot(self, cursor: str | None) -> Page:
         """All members that are not archived, by the same listing as `changes`, from the beginning of time."""
-        position = Position() if cursor is None else Position.of(cursor, SNAPSHOT)
-        found = await chunk(self._http, await self._audience.path(), self._selection, position)
+        found = await self._listing.chunk(BEGINNING if cursor is None else Position.of(cursor, SNAPSHOT), LIVE)
         return Page(
             records=[self._selection.record(member) for member in found.members if member[STATUS] != ARCHIVED],
             cursor=found.following.text(SNAPSHOT),
             last=found.last,
+            total=found.total,
         )
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
@@ -158,10 +156,8 @@ class Members:
         )
 
     def normal(self, values: RawValues) -> RawValues:
-        """Tags lose the blanks around them and what is there twice."""
-        if TAGS not in values:
-            return values
-        return {**values, TAGS: normal_tags(cast("Sequence[Raw]", values[TAGS] or ()))}
+        """Texts and tags lose the blanks around them, tags also what is there twice."""
+        return normal(values)
 
     def parse_hook(self, request: HookRequest) -> Sequence[str]:
         """Mailchimp does not sign its webhooks, and names members in them by e-mail: they prove nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 from twoway.core.model import Raw, RawValues, Side, Value
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.spec import FieldSpec, Location, SpecProblem, Step
-from twoway.core.steps import Change, compile_step
+from twoway.core.steps import Change, compile_step, each
 from twoway.core.time_types import date_format
 from twoway.core.transforms import ABSENT, Accessor, Joined, compile_path, settle
 from twoway.core.types import ValueType, word
@@ -142,7 +142,7 @@ def _choices(choices: Mapping[str, Raw], unknown: str) -> tuple[Read, Write]:
     by_raw = {word(raw): str(key) for key, raw in choices.items()}
     by_key = {str(key): raw for key, raw in choices.items()}
 
-    def read(raw: Raw) -> Value:
+    def read(raw: Raw) -> Any:
         if raw in BLANKS:
             return None
         text = word(raw).strip()
@@ -220,17 +220,12 @@ def _normal_form(spec: FieldSpec) -> Change | None:
     if not changes:
         return None
 
-    def apply_one(text: str) -> str:
+    def apply(text: str) -> str:
         for change in changes:
             text = change(text)
         return text
 
-    def apply(value: Value) -> Value:
-        if isinstance(value, list):
-            return [apply_one(str(one)) for one in value]
-        return None if value is None else apply_one(str(value))
-
-    return apply
+    return each(changes[0] if len(changes) == 1 else apply)
 
 
 def _settler(separator: str) -> Callable[[str], str]:

@@ -74,6 +74,11 @@ class Presence(StrEnum):
     UNKNOWN = "unknown"
     """The app could not say (an error for this id alone): nothing may be concluded."""
 
+    @property
+    def proves_absence(self) -> bool:
+        """Whether the record is deleted, for all that the app can tell. A merge is no deletion."""
+        return self in (Presence.ARCHIVED, Presence.GONE)
+
 
 @dataclass(frozen=True, slots=True)
 class Absence:

@@ -13,11 +13,16 @@ answers; the outcome table of the design is this file, top to bottom:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from twoway.core.diff import MISSING, Life, Missing, Seen
 from twoway.core.model import Kind, Side, Value, Values
 from twoway.core.resolve import MERGED, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules
+
+
+DELETED_OPPOSITE: Final = "deleted opposite"
+"""The rule of a delete that follows one on the other side: before it is sent, the other record is looked up again."""
 
 
 class Action(StrEnum):
@@ -105,7 +110,7 @@ def _deleted(gone: Side, survivor: Seen, rules: PairRules) -> Decision:
             return Decision(Action.PARK, reason="deleted opposite: to be deleted here?")
         case OnDelete.DELETE | OnDelete.ARCHIVE:
             kind = Kind.DELETE if policy is OnDelete.DELETE else Kind.ARCHIVE
-            return Decision(edits=(_removal(gone.other, kind, survivor, "deleted opposite"),))
+            return Decision(edits=(_removal(gone.other, kind, survivor, DELETED_OPPOSITE),))
 
 
 def _removal(side: Side, kind: Kind, seen: Seen, why: str) -> Edit:

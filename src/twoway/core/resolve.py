@@ -14,6 +14,8 @@ from twoway.core.rules import Blank, Drift, FieldRule, Policy, Shape, Start
 
 OPTED_IN: Final = "in"
 OPTED_OUT: Final = "out"
+DECIDED: Final = "decided"
+"""The rule of a conflict that a person decided."""
 MERGED: Final = "merged"
 """The rule of a set that was merged three-way."""
 
@@ -67,7 +69,7 @@ def resolve(
     if left.value == right.value:
         return SETTLED
     if verdict is not None and verdict.holds(left.value, right.value):
-        return _both(left, right, verdict.value, "decided")
+        return _both(left, right, verdict.value, DECIDED)
     if left.base is MISSING or right.base is MISSING:
         return _start(rule, left, right, tolerance)
     if not left.changed and not right.changed:

@@ -19,18 +19,18 @@ def _plain(change: Callable[[str], str]) -> Callable[[Any], Change]:
     def build(argument: Any) -> Change:
         if argument is not None:
             raise ValueError("takes no argument")
-        return _each(change)
+        return each(change)
 
     return build
 
 
-def _each(change: Callable[[str], str]) -> Change:
+def each(change: Callable[[str], str]) -> Change:
     """Texts are changed one by one, also within a set; a blank stays blank."""
 
     def apply(value: Value) -> Value:
-        if isinstance(value, list):
-            return [change(str(one)) for one in value]
-        return None if value is None else change(str(value))
+        if value is None:
+            return None
+        return [change(str(one)) for one in value] if isinstance(value, list) else change(str(value))
 
     return apply
 
@@ -43,18 +43,18 @@ def _text(argument: Any) -> str:
 
 def _prefix(argument: Any) -> Change:
     prefix = _text(argument)
-    return _each(lambda text: text if text.startswith(prefix) else prefix + text)
+    return each(lambda text: text if text.startswith(prefix) else prefix + text)
 
 
 def _strip_prefix(argument: Any) -> Change:
     prefix = _text(argument)
-    return _each(lambda text: text.removeprefix(prefix))
+    return each(lambda text: text.removeprefix(prefix))
 
 
 def _truncate(argument: Any) -> Change:
     if isinstance(argument, bool) or not isinstance(argument, int) or argument < 1:
         raise ValueError("takes a number of characters, such as `{ truncate: 255 }`")
-    return _each(lambda text: text[:argument])
+    return each(lambda text: text[:argument])
 
 
 def _words(argument: Any) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _words(argument: Any) -> dict[str, str]:
 
 def _map(argument: Any) -> Change:
     words = _words(argument)
-    return _each(lambda text: words.get(text, text))
+    return each(lambda text: words.get(text, text))
 
 
 def _replace(argument: Any) -> Change:
@@ -76,7 +76,7 @@ def _replace(argument: Any) -> Change:
             text = text.replace(old, new)
         return text
 
-    return _each(change)
+    return each(change)
 
 
 def _default(argument: Any) -> Change:

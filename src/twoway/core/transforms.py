@@ -182,11 +182,15 @@ class Joined:
         return any(part.whole for part in self.parts)
 
     def get(self, values: RawValues) -> Raw:
-        raws = [part.get(values) for part in self.parts]
-        if any(raw is ABSENT for raw in raws):
-            return ABSENT
-        texts = [word(raw) for raw in raws if raw is not None]
-        return self.separator.join(text for text in texts if text.strip())
+        texts = []
+        for part in self.parts:
+            raw = part.get(values)
+            if raw is ABSENT:
+                return ABSENT
+            text = "" if raw is None else word(raw)
+            if text and not text.isspace():
+                texts.append(text)
+        return self.separator.join(texts)
 
     def put(self, out: dict[str, Raw], raw: Raw, current: RawValues) -> None:
         for part, text in zip(self.parts, self.divide(raw), strict=True):
@@ -208,7 +212,8 @@ class Joined:
 
 def settle(text: str, separator: str) -> str:
     """A text in the form that joining and splitting at `separator` keep: no empty words, no spaces about a word."""
-    return separator.join(stripped for one in text.split(separator) if (stripped := one.strip()))
+    words = [stripped for one in text.split(separator) if (stripped := one.strip())]
+    return separator.join(words)
 
 
 _PATH = re.compile(r"(?P<head>[^\[\]]+)(?P<tail>(\[[^\[\]=]+=[^\[\]=]+\](\.[^.\[\]]+)*)*)")

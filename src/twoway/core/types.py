@@ -54,7 +54,7 @@ TYPES: Final = (
 )
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-_PLAIN_NUMBER = re.compile(r"(?:0|-?(?:[1-9]\d{0,30}(?:\.\d{0,30}[1-9])?|0\.\d{0,30}[1-9]))", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,30})(?:\.\d{1,30})?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 100
 _INT_LIMIT = 2**63
@@ -190,15 +190,15 @@ def parse_choice(raw: Raw) -> str | None:
 def parse_number(raw: Raw) -> str | None:
     """A decimal number as `"1.5"`. Digit grouping and decimal commas are refused: they read differently by country."""
     if raw.__class__ is str and _PLAIN_NUMBER.fullmatch(raw):
-        return str(raw)
-    return None if raw in BLANKS else _plain(_decimal(raw))
+        return _shortest(raw)
+    return None if raw in BLANKS else _shortest(format(_decimal(raw), "f"))
 
 
-def _plain(number: Decimal) -> str:
-    text = format(number, "f")
+def _shortest(text: str) -> str:
+    """A decimal number without the zeros that say nothing."""
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
+    return "0" if text == "-0" else text
 
 
 def _decimal(raw: Raw) -> Decimal:
@@ -222,7 +222,7 @@ def _rounded(decimals: int) -> Parse:
         if text is None:
             return None
         try:
-            return _plain(Decimal(text).quantize(step))
+            return _shortest(format(Decimal(text).quantize(step), "f"))
         except InvalidOperation:
             raise Invalid(f"too many digits for a number of {decimals} decimals") from None
 

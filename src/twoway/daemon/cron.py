@@ -15,7 +15,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PART = re.compile(r"(?P<first>\w+|\*)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
 
 
-def cron_trigger(line: str, timezone: ZoneInfo, *, jitter: int = 0) -> BaseTrigger:
+def cron_trigger(line: str, timezone: ZoneInfo, *, jitter: float = 0) -> BaseTrigger:
     """The trigger of a cron line: minute, hour, day of month, month, day of week (0 and 7 are Sunday).
 
     Where both days are restricted, either suffices. `jitter` delays each time by up to so many seconds. Raises

@@ -44,13 +44,20 @@ class PairSchedule:
     cron: str | None = None
     snapshot_cron: str | None = None
     timezone: str = "UTC"
-    jitter: int = 0
+    jitter: float = 0
 
     def __post_init__(self) -> None:
         if (self.every_seconds is None) == (self.cron is None):
             raise ValueError(f"The schedule of {self.pair} needs one of `every` and `cron`, and not both")
         if self.every_seconds is not None and self.every_seconds <= 0:
             raise ValueError(f"The schedule of {self.pair} has every: {self.every_seconds} s; valid is more than zero")
+        try:
+            ZoneInfo(self.timezone)
+        except (ValueError, KeyError, OSError):
+            raise ValueError(
+                f"The schedule of {self.pair} names the time zone {self.timezone!r}, which is unknown. "
+                "Valid are names such as Europe/Berlin, or UTC"
+            ) from None
         for reading in self.readings:
             # Also finds lines that are well formed and never come, such as the 31st of February.
             if due_after(self, 0, reading) is None:

@@ -55,6 +55,7 @@ class HubSpotApp(VendorApp):
         "shuffle_batches": True,
         "lifecycle_forward_only": True,
     }
+    demo: ClassVar[Mapping[str, Setting]] = {"index_lag": 1.0}
 
     def __init__(self, **options: Any) -> None:
         self.objects: dict[str, Objects] = {}
@@ -175,7 +176,7 @@ class HubSpotApp(VendorApp):
         limit, after = _integer(call, "limit", 10), _integer(call, "after", 0)
         if not 0 < limit <= most:
             raise error(call, 400, "VALIDATION_ERROR", f"limit must be between 1 and {most}, not {limit}")
-        archived = call.query.get("archived") == "true"
+        archived = call.truth("archived")
         seen_at = self.now() - self.number("list_lag")
         results: list[dict[str, Any]] = []
         more = False
@@ -202,7 +203,7 @@ class HubSpotApp(VendorApp):
         objects = self.objects_of(call)
         record = self._record(call)
         version = objects.records.as_of(record, self.now() - self.number("read_lag"))
-        if version is None or version.deleted is not (call.query.get("archived") == "true"):
+        if version is None or version.deleted is not (call.truth("archived")):
             raise not_found(call)
         names, history = call.values("properties"), call.values("propertiesWithHistory")
         return Answer(200, objects.wire(record, version, names, history))

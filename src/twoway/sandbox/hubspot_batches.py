@@ -51,7 +51,7 @@ class Batches:
         names = [str(name) for name in request.get("properties") or ()]
         history = [str(name) for name in request.get("propertiesWithHistory") or ()]
         id_property = request.get("idProperty")
-        archived = call.query.get("archived") == "true"
+        archived = call.truth("archived")
         seen_at = self._app.now() - self._app.number("read_lag")
         found: dict[int, dict[str, Any]] = {}
         missing: list[str] = []
@@ -95,7 +95,9 @@ class Batches:
                 checked = objects.check(properties, record)
             except (Invalid, Taken) as reason:
                 _, content = describe(call, reason, objects, record)
-                errors.append({**content, "context": {"objectWriteTraceId": [str(each["objectWriteTraceId"])]}})
+                # Without a trace id it got here only by clashing with an input before it.
+                trace = each.get("objectWriteTraceId")
+                errors.append({**content, "context": {"objectWriteTraceId": [str(trace)]} if trace else {}})
                 continue
             if record is None:
                 written = objects.create(checked, call.by)
@@ -131,8 +133,7 @@ class Batches:
 
     def _answer(self, status: int, results: list[dict[str, Any]], errors: list[dict[str, Any]]) -> Answer:
         if self._app.flag("shuffle_batches"):
-            # Any order will do that is not the inputs', and the same in every run.
-            results.reverse()
+            self._app.random.shuffle(results)
         now = iso_ms(self._app.now())
         shape: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": now, "completedAt": now}
         if errors:

@@ -33,9 +33,9 @@ handler → faults that come after it → the request log. Faults are described 
 **Settings** are `self.settings`: `defaults` (of every class in the inheritance chain), then the constructor's
 `settings`, then `POST /_sandbox/settings`. Read them as `self.number("index_lag")`, `self.flag("x")`,
 `self.text("token")`, at the time of use, never once in `__init__`. An unknown name is refused.
-`settings_changed()` is called after a change.
+`settings_changed()` is called after a change. `demo` names the settings that make delays short enough to watch.
 
-**Time** is `self.now()`, the app's clock, never the machine's.
+**Time** is `self.now()`, the app's clock, never the machine's. **Chance** is `self.random`, of the constructor's seed.
 
 **Dropped connections.** The app raises `ConnectionDropped`. On a real socket (`server.Sandbox`, or uvicorn with
 `http=server.DroppingProtocol`) the connection is then closed without an answer. In-process, give the transport
@@ -56,11 +56,12 @@ handler → faults that come after it → the request log. Faults are described 
 - `POST faults` one fault, a list of them, or {"clear": true} → {"queued": how many wait} (`fault`)
 - `POST settings` {name: value} → all settings (`configure`)
 - `POST load` {"collection"?, "records": [...]} → {"loaded": n} (`load`)
-- `POST advance` {"seconds"} → {"now"}: with a `VirtualClock` only
+- `POST advance` {"seconds"} → {"now"}: with a `VirtualClock` only (`advance`)
 """
 
 import base64
 import binascii
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -112,12 +113,15 @@ class VendorApp:
 
     vendor: ClassVar[str] = ""
     defaults: ClassVar[Mapping[str, Setting]] = {}
+    demo: ClassVar[Mapping[str, Setting]] = {}
+    """What `python -m twoway.sandbox --demo` sets: delays short enough to watch."""
 
     def __init__(
         self, *, clock: Clock | None = None, settings: Mapping[str, Setting] | None = None, seed: int = 0
     ) -> None:
         self.clock: Clock = clock or RealClock()
-        self.seed = seed
+        self.random = random.Random(seed)
+        """For whatever a vendor promises nothing about; the same seed gives the same run."""
         self.settings: dict[str, Setting] = {}
         for cls in reversed(type(self).__mro__):
             self.settings.update(getattr(cls, "defaults", {}))
@@ -136,7 +140,7 @@ class VendorApp:
             ("POST", "faults"): self._queue_faults,
             ("POST", "settings"): lambda call: self.configure(**call.json()),
             ("POST", "load"): lambda call: {"loaded": self.load(**call.json())},
-            ("POST", "advance"): self._advance,
+            ("POST", "advance"): lambda call: {"now": self.advance(float(call.json()["seconds"]))},
         }
         if settings:
             self.configure(**settings)
@@ -244,6 +248,13 @@ class VendorApp:
         """All records (of one collection, or of all) in the vendor's shape, the deleted ones too."""
         names = [collection] if collection else list(self.collections)
         return [self.show(name, record) for name in names for record in self.collections[name]]
+
+    def advance(self, seconds: float) -> float:
+        """Move a `VirtualClock` forward, and say what time it is then. TypeError on any other clock."""
+        if not isinstance(self.clock, VirtualClock):
+            raise TypeError("this app runs on the real clock")
+        self.clock.advance(seconds)
+        return self.now()
 
     def requests_since(self, n: int = 0) -> list[RequestEntry]:
         """The request log after number `n`."""
@@ -353,12 +364,6 @@ class VendorApp:
         for fault in body if isinstance(body, list) else [body] if body else []:
             self.faults.add(fault)
         return {"queued": len(self.faults)}
-
-    def _advance(self, call: Call) -> dict[str, float]:
-        if not isinstance(self.clock, VirtualClock):
-            raise TypeError("this app runs on the real clock")
-        self.clock.advance(float(call.json()["seconds"]))
-        return {"now": self.now()}
 
 
 def in_process(app: ASGIApp, error: Callable[[str], Exception]) -> ASGIApp:

@@ -133,7 +133,7 @@ class MailchimpApp(VendorApp):
 
     def _list_wire(self, audience: Audience) -> dict[str, Any]:
         live = [record for record in audience.members if not record.deleted]
-        counts = {status: 0 for status in STATUSES}
+        counts = dict.fromkeys(STATUSES, 0)
         for record in live:
             counts[record.fields["status"]] += 1
         return {
@@ -347,7 +347,7 @@ class MailchimpApp(VendorApp):
         fields: Mapping[str, Any] | None = None,
         id: str = "",
         collection: str | None = None,
-        permanent: bool = False,  # noqa: FBT001, FBT002 - it comes by name
+        permanent: bool = False,
     ) -> Any:
         audience = self.audiences[collection or LIST_ID]
         values = dict(fields or {})
@@ -414,7 +414,7 @@ def _shaped(call: Call, body: dict[str, Any]) -> Answer:
 
 
 def _skips_required(call: Call) -> bool:
-    return call.query.get("skip_merge_validation") == "true"
+    return call.truth("skip_merge_validation")
 
 
 def _tag_names(body: Mapping[str, Any]) -> list[str]:

@@ -98,6 +98,10 @@ class Call:
         """All values of a query argument: repeated (`a=1&a=2`) and comma-separated (`a=1,2`) ones."""
         return [part for key, value in self._pairs if key == name for part in value.split(",") if part]
 
+    def truth(self, name: str) -> bool:
+        """A yes-or-no query argument: `true`, in whatever case a client's language spells it; no by default."""
+        return self.query.get(name, "").lower() == "true"
+
     def json(self) -> Any:
         """The body. Raises the vendor's refusal if it is no JSON."""
         try:

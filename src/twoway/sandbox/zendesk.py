@@ -15,7 +15,7 @@ from twoway.sandbox.kit import HUMAN, Call, Clock, Record, parse_time
 from twoway.sandbox.zendesk_account import API, Account, base, few
 from twoway.sandbox.zendesk_desk_routes import FieldRoutes, OrganizationRoutes, TagRoutes, TicketRoutes
 from twoway.sandbox.zendesk_errors import ZendeskError, bad_request
-from twoway.sandbox.zendesk_paging import EXPORT, cursor_page, cursor_text, offset_page, whole
+from twoway.sandbox.zendesk_paging import EXPORT, cursor_page, offset_page, place, whole
 from twoway.sandbox.zendesk_search import TYPES, Term, parse
 from twoway.sandbox.zendesk_user_routes import UserRoutes
 
@@ -108,20 +108,17 @@ class ZendeskApp(Account):
         that have values for them.
         """
         name = collection or "users"
-        count = 0
         if name in {"user_fields", "organization_fields", "ticket_fields"}:
             catalog = next(known for kind, known in self.catalogs.items() if f"{kind}_fields" == name)
-            for count, entry in enumerate(records, 1):  # noqa: B007 - the last count is the answer
-                catalog.create(dict(entry))
-            return count
-        rules = self.rules[name]
-        past = self.now() - SEEDED_AGE
-        for count, entry in enumerate(records, 1):  # noqa: B007 - likewise
+            return len([catalog.create(dict(entry)) for entry in records])
+        rules, table = self.rules[name], self.tables[name]
+        past, before = self.now() - SEEDED_AGE, len(table)
+        for entry in records:
             modified = parse_time(entry["updated_at"]) if "updated_at" in entry else past
             created = parse_time(entry["created_at"]) if "created_at" in entry else modified
             rules.load(dict(entry), record_id=entry.get("id"), created=created, modified=modified)
-        self.collections[name].loaded()
-        return count
+        table.loaded()
+        return len(table) - before
 
     # Jobs
 
@@ -156,7 +153,7 @@ class ZendeskApp(Account):
         self.admins_only()
         name = self.normalise(call.path).removeprefix(f"{API}/incremental/").removesuffix("/cursor")
         start = base(call)
-        return export(call, name, self.collections[name], lambda record: self.rules[name].render(record, start))
+        return export(call, name, self.tables[name], lambda record: self.rules[name].render(record, start))
 
     # Search
 
@@ -189,8 +186,7 @@ class ZendeskApp(Account):
         kind = call.query.get("filter[type]")
         if kind not in TYPES:
             raise bad_request("invalid", "filter[type] is missing, or not a type")
-        after = call.query.get("page[after]")
-        found = self._hits(call, int(cursor_text(after)) if after else 0, kind)
+        found = self._hits(call, place(call), kind)
         start = base(call)
         records = (record for _, record in found)
         page = cursor_page(call, "results", records, lambda record: self._hit((kind, record), start), most=EXPORT)
@@ -211,7 +207,7 @@ class ZendeskApp(Account):
                     exact = [self.users.by_email(term.value)]
                 elif term.name == "external_id":
                     exact = [self.users.by_external_id(term.value)]
-        return self.index.find(self.collections[f"{kind}s"], terms, exact, after)
+        return self.index.find(self.tables[f"{kind}s"], terms, exact, after)
 
     def _hit(self, hit: tuple[str, Record], start: str) -> dict[str, Any]:
         kind, record = hit

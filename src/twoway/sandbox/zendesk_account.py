@@ -6,17 +6,19 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from starlette.types import Receive, Scope, Send
+
 from twoway.sandbox.kit import (
     Answer,
     By,
     Call,
     Clock,
-    Collection,
     Record,
     Refusal,
     SlidingWindow,
     VendorApp,
     basic_credentials,
+    iso_seconds,
 )
 from twoway.sandbox.zendesk_errors import (
     bad_attribute,
@@ -30,11 +32,10 @@ from twoway.sandbox.zendesk_errors import (
 from twoway.sandbox.zendesk_fields import FieldCatalog, Kind
 from twoway.sandbox.zendesk_jobs import Job, Jobs, WorkClock
 from twoway.sandbox.zendesk_organizations import Organizations
-from twoway.sandbox.zendesk_paging import Exports
+from twoway.sandbox.zendesk_paging import Exports, Table
 from twoway.sandbox.zendesk_people import Users
 from twoway.sandbox.zendesk_search import Index
 from twoway.sandbox.zendesk_tickets import Tickets
-from twoway.sandbox.zendesk_time import iso
 
 API = "/api/v2"
 BULK = 100
@@ -92,6 +93,7 @@ class Account(VendorApp):
 
     def __init__(self, *, clock: Clock | None = None, settings: Mapping[str, Any] | None = None, seed: int = 0) -> None:
         super().__init__(clock=clock, settings=settings, seed=seed)
+        self.tables: dict[str, Table] = {}
         self._number = 20_000_000_000
         self._caller: int | None = None
         self._updates: dict[int, SlidingWindow] = {}
@@ -130,6 +132,11 @@ class Account(VendorApp):
 
     # The kit's hooks
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As the kit's, after what is due of the bulk jobs: the control routes see it too."""
+        self.jobs.settle()
+        await super().__call__(scope, receive, send)
+
     def collection(
         self,
         name: str,
@@ -137,9 +144,11 @@ class Account(VendorApp):
         resolution: float = 0.001,
         first_id: int = 1,
         show_id: Callable[[Record], str] | None = None,
-    ) -> Collection:
+    ) -> Table:
         """As the kit's, on a clock that bulk jobs can hold at a record's due time."""
-        made = Collection(name, self._work, self.log, resolution=resolution, first_id=first_id, show_id=show_id)
+        made = self.tables[name] = Table(
+            name, self._work, self.log, resolution=resolution, first_id=first_id, show_id=show_id
+        )
         self.collections[name] = made
         return made
 
@@ -153,7 +162,8 @@ class Account(VendorApp):
         return path.removesuffix(".json")
 
     def authorise(self, call: Call) -> None:
-        """Basic `EMAIL/token:TOKEN`, or Bearer. Does what is due of the bulk jobs, too."""
+        """Basic `EMAIL/token:TOKEN`, or Bearer."""
+        # Time may have passed since the request came in: a fault can hold it up.
         self.jobs.settle()
         header = call.header("authorization")
         expected = (f"{self.text('email')}/token", self.text("token"))
@@ -179,7 +189,7 @@ class Account(VendorApp):
         if not allowed:
             raise self.too_many(call, self._requests.reset_in(now))
         if call.path.startswith(f"{API}/incremental/") and not self._exports.take(now):
-            raise self.too_many(call, self._exports.reset_in(now))
+            raise too_many_requests(self._exports.reset_in(now))
 
     def unauthorised(self, call: Call) -> Refusal:  # noqa: ARG002 - the kit's signature
         """401."""
@@ -190,8 +200,11 @@ class Account(VendorApp):
         return not_found()
 
     def too_many(self, call: Call, retry_after: float | None = None) -> Refusal:  # noqa: ARG002 - the kit's signature
-        """429, with whole seconds."""
-        return too_many_requests(None if retry_after is None else math.ceil(retry_after))
+        """429 of the account's limit: whole seconds, and a body that is no JSON, as the original's."""
+        headers = {"content-type": "text/plain"}
+        if retry_after is not None:
+            headers["retry-after"] = str(max(1, math.ceil(retry_after)))
+        return Refusal(429, b"Too many API requests within a minute", headers)
 
     def bad_json(self, call: Call) -> Refusal:  # noqa: ARG002 - the kit's signature
         """400."""
@@ -219,7 +232,7 @@ class Account(VendorApp):
 
     def stamp(self, at: float) -> str:
         """An instant in the API's spelling."""
-        return iso(int(at))
+        return iso_seconds(at)
 
     def caller(self) -> int:
         """The id of the user whose token it is. That user comes into being when first asked for."""
@@ -235,7 +248,7 @@ class Account(VendorApp):
         if self.text("role") != "admin":
             raise forbidden()
 
-    def count_user_update(self, call: Call, number: int) -> None:
+    def count_user_update(self, number: int) -> None:
         """429 for one update too many of the same user within a minute."""
         now = self.now()
         if now - self._updates_swept > MINUTE:
@@ -246,7 +259,7 @@ class Account(VendorApp):
         if window is None or window.limit != limit:
             window = self._updates[number] = SlidingWindow(limit, MINUTE)
         if not window.take(now):
-            raise self.too_many(call, window.reset_in(now))
+            raise too_many_requests(window.reset_in(now))
 
     def delete_organization(self, record: Record, by: By) -> None:
         """Deletes an organization, and takes its users out of it."""

@@ -352,7 +352,7 @@ class FieldRoutes:
 
         def drop_option(call: Call) -> Answer:
             self._account.admins_only()
-            catalog.drop_option(catalog.get(call.params["id"]), int(call.params["option"]))
+            catalog.drop_option(catalog.get(call.params["id"]), call.params["option"])
             return Answer(204)
 
         serve("GET", f"/{name}s", lambda call: offset_page(call, f"{name}s", catalog, shown(call)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twoway.sandbox.kit import Refusal
@@ -101,10 +102,10 @@ def update_conflict() -> ZendeskError:
     )
 
 
-def too_many_requests(retry_after: int | None) -> ZendeskError:
-    """429; `retry_after` is in seconds, None leaves its header out."""
-    headers = {} if retry_after is None else {"retry-after": str(max(1, retry_after))}
-    return ZendeskError(429, {"error": "TooManyRequests", "description": "Rate limit exceeded"}, headers)
+def too_many_requests(wait: float) -> ZendeskError:
+    """429 of a limit that one endpoint has, with the seconds to wait."""
+    body = {"error": "APIRateLimitExceeded", "description": "Too many of these requests within a minute"}
+    return ZendeskError(429, body, {"retry-after": str(max(1, math.ceil(wait)))})
 
 
 def too_many_jobs(limit: int) -> ZendeskError:

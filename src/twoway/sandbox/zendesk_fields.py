@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from typing import Any, Literal
 
+from twoway.sandbox.kit import iso_seconds
 from twoway.sandbox.zendesk_errors import detail, duplicate, not_found, record_invalid
-from twoway.sandbox.zendesk_time import iso
 
 Kind = Literal["user", "organization", "ticket"]
 
@@ -160,9 +160,9 @@ class FieldCatalog:
         field.options.append(option)
         return option, True
 
-    def drop_option(self, field: CustomField, option_id: int) -> None:
+    def drop_option(self, field: CustomField, option_id: str) -> None:
         """Removes an option, or 404."""
-        kept = [option for option in field.options if option["id"] != option_id]
+        kept = [option for option in field.options if str(option["id"]) != option_id]
         if len(kept) == len(field.options):
             raise not_found()
         field.options = kept
@@ -201,8 +201,8 @@ class FieldCatalog:
             "position": list(self._fields).index(field.id),
             "active": field.active,
             "regexp_for_validation": field.regexp,
-            "created_at": iso(field.created),
-            "updated_at": iso(field.changed),
+            "created_at": iso_seconds(field.created),
+            "updated_at": iso_seconds(field.changed),
         }
         if self.kind == "ticket":
             shown.update(required=False, removable=True, custom=True)

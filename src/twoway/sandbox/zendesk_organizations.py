@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twoway.sandbox.kit import By, Collection, Record
+from twoway.sandbox.kit import By, Collection, Record, iso_seconds
 from twoway.sandbox.zendesk_errors import detail, duplicate, not_found, record_invalid
 from twoway.sandbox.zendesk_fields import FieldCatalog
 from twoway.sandbox.zendesk_tags import normal_tags
-from twoway.sandbox.zendesk_time import iso
 
 DEFAULTS: dict[str, Any] = {
     "external_id": None,
@@ -44,6 +43,16 @@ class Organizations:
         if record is None or record.deleted:
             raise not_found()
         return record
+
+    def chosen(self, reference: Any) -> int | None:
+        """The id of the live organization that another record is given, None for none; 422 if there is none such."""
+        if not reference:
+            return None
+        text = str(reference)
+        record = self.records.get(int(text)) if text.isdigit() else None
+        if record is None or record.deleted:
+            raise record_invalid({"organization": [detail("Organization: is invalid")]})
+        return record.id
 
     def by_external_id(self, external_id: Any) -> Record | None:
         """The organization with this external id, without regard to case."""
@@ -103,9 +112,9 @@ class Organizations:
             "url": f"{base}/organizations/{record.id}.json",
             "id": record.id,
             "name": fields["name"],
-            "created_at": iso(int(record.created)),
-            "updated_at": iso(int(record.modified)),
-            "deleted_at": iso(int(record.modified)) if record.deleted else None,
+            "created_at": iso_seconds(record.created),
+            "updated_at": iso_seconds(record.modified),
+            "deleted_at": iso_seconds(record.modified) if record.deleted else None,
             **{name: fields.get(name, default) for name, default in DEFAULTS.items()},
             "organization_fields": {
                 key: fields.get(f"organization_fields.{key}", empty) for key, empty in self.catalog.defaults.items()

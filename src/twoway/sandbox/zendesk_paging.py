@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -36,6 +37,17 @@ def cursor_text(cursor: str) -> str:
         raise bad_request("InvalidCursor", "the cursor is not valid") from None
 
 
+def place(call: Call) -> int:
+    """The id after which `page[after]` reads on, 0 without it; 400 if it is not one of our cursors."""
+    after = call.query.get("page[after]")
+    if not after:
+        return 0
+    text = cursor_text(after)
+    if not text.isdigit():
+        raise bad_request("InvalidCursor", "the cursor is not valid")
+    return int(text)
+
+
 def whole(call: Call, name: str, default: int, most: int | None = None) -> int:
     """A whole number of the query, from 1 to `most`; 400 if it is no number."""
     text = call.query.get(name, "")
@@ -61,9 +73,7 @@ def listing(call: Call, name: str, collection: Collection, keep: Callable[[Recor
     by default and at most. By offset: see `offset_page`.
     """
     if "page[size]" in call.query or "page[after]" in call.query:
-        after = call.query.get("page[after]")
-        start = int(cursor_text(after)) if after else 0
-        return cursor_page(call, name, filter(keep, collection.after(start)), render, most=PAGE)
+        return cursor_page(call, name, filter(keep, collection.after(place(call))), render, most=PAGE)
     return offset_page(call, name, filter(keep, collection), render)
 
 
@@ -101,6 +111,19 @@ def offset_page(
     }
 
 
+class Table(Collection):
+    """A collection that can be read on from a place within a second, which may hold a whole import."""
+
+    def changed_after(self, modified: float, record_id: int) -> Iterator[Record]:
+        """The records after (modified, id), by (modified, id) ascending."""
+        order = self._order
+        for n in range(bisect_right(order, (modified, record_id)), len(order)):
+            stamp, number = order[n]
+            record = self._records.get(number)
+            if record is not None and record.modified == stamp:
+                yield record
+
+
 class Exports:
     """Incremental exports: what changed since a time, by (time of change, id), the deleted records too.
 
@@ -112,7 +135,7 @@ class Exports:
         self._now = now
         self._settings = settings
 
-    def by_cursor(self, call: Call, name: str, collection: Collection, render: Render) -> dict[str, Any]:
+    def by_cursor(self, call: Call, name: str, collection: Table, render: Render) -> dict[str, Any]:
         """One page from `start_time`, or after `cursor`: {name, after_url, after_cursor, end_of_stream, ...}.
 
         422 for a start that is too recent, 400 for neither or a bad cursor. The last page has a cursor too: it is
@@ -127,10 +150,7 @@ class Exports:
         else:
             position = (self._start(call), -1)
         size = whole(call, "per_page", EXPORT, EXPORT)
-        changed = (
-            record for record in self._settled(collection, position[0]) if (int(record.modified), record.id) > position
-        )
-        found = list(islice(changed, size + 1))
+        found = list(islice(self._settled(collection, *position), size + 1))
         page = found[:size]
         last = (int(page[-1].modified), page[-1].id) if page else position
         after = cursor_of(f"{last[0]}.0||{last[1]}")
@@ -144,7 +164,7 @@ class Exports:
             "end_of_stream": len(found) <= size,
         }
 
-    def by_time(self, call: Call, name: str, collection: Collection, render: Render) -> dict[str, Any]:
+    def by_time(self, call: Call, name: str, collection: Table, render: Render) -> dict[str, Any]:
         """One page from `start_time`: {name, count, end_time, next_page, end_of_stream}.
 
         `end_time` is the time of the page's last change, so that the next page repeats the records of that second.
@@ -154,7 +174,7 @@ class Exports:
         size = whole(call, "per_page", EXPORT, EXPORT)
         page: list[Record] = []
         more = False
-        for record in self._settled(collection, start):
+        for record in self._settled(collection, start, -1):
             # A page never ends within a second: a next page that starts there would not get on.
             if len(page) >= size and record.modified != page[-1].modified:
                 more = True
@@ -171,12 +191,14 @@ class Exports:
             "end_of_stream": not more,
         }
 
-    def _settled(self, collection: Collection, start: int) -> Iterator[Record]:
-        edge = self._now() - self._settings()[1]
-        for record in collection.changed_since(start):
-            if record.changed > edge:
-                return
-            yield record
+    def _settled(self, collection: Table, modified: int, record_id: int) -> Iterator[Record]:
+        changed = collection.changed_after(modified, record_id)
+        left_out = self._settings()[1]
+        if not left_out:
+            return changed
+        # Whole seconds only: within one, a record with a lower id could change after the cursor has passed it.
+        edge = int(self._now() - left_out)
+        return takewhile(lambda record: record.modified < edge, changed)
 
     def _start(self, call: Call) -> int:
         age = self._settings()[0]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twoway.sandbox.kit import By, Collection, Record
+from twoway.sandbox.kit import By, Collection, Record, iso_seconds
 from twoway.sandbox.zendesk_errors import (
     detail,
     duplicate,
@@ -22,7 +22,6 @@ from twoway.sandbox.zendesk_errors import (
 from twoway.sandbox.zendesk_fields import FieldCatalog
 from twoway.sandbox.zendesk_organizations import Organizations
 from twoway.sandbox.zendesk_tags import normal_tags
-from twoway.sandbox.zendesk_time import iso
 
 DEFAULTS: dict[str, Any] = {
     "email": None,
@@ -135,8 +134,8 @@ class Users:
             "id": record.id,
             "url": f"{base}/users/{record.id}.json",
             "name": fields["name"],
-            "created_at": iso(int(record.created)),
-            "updated_at": iso(int(record.modified)),
+            "created_at": iso_seconds(record.created),
+            "updated_at": iso_seconds(record.modified),
             "active": not record.deleted,
             "shared": False,
             "shared_agent": False,
@@ -161,7 +160,7 @@ class Users:
 
     def create(self, body: Mapping[str, Any], by: By) -> Record:
         """A new user. 422 on a blank name, a malformed or taken address, a taken external id, a bad value."""
-        changes = self._checked(None, body, by, "users/create")
+        changes = self._checked(None, body, "users/create")
         if "name" not in changes:
             raise record_invalid({"name": [detail("Name: is too short (minimum is 1 characters)", "ValueTooShort")]})
         now = self._now()
@@ -177,7 +176,9 @@ class Users:
             self._refuse_taken(entry, None, "has already been taken")
         if "phone" in body:
             identities = self._with_phone(None, identities, body["phone"], changes)
-        self._set_identities(changes, identities)
+        if identities:
+            self._set_identities(changes, identities)
+        self._join(changes, body, by)
         # The name has no default; a value that equals its default is not worth its memory.
         record = self.records.create({k: v for k, v in changes.items() if k == "name" or v != self._default(k)}, by)
         self._index(record)
@@ -197,7 +198,7 @@ class Users:
         In the `browser`, `email` is the primary address: another value replaces it, and a blank one removes it.
         Values that are there already change nothing, nor the time of the update. 422 as for `create`.
         """
-        changes = self._checked(record, body, by, "users/update")
+        changes = self._checked(record, body, "users/update")
         before = identities = self.identities_of(record)
         if browser and "email" in body:
             identities = self._with_primary(record, identities, str(body["email"] or "").strip())
@@ -207,6 +208,7 @@ class Users:
             identities = self._with_phone(record, identities, body["phone"], changes)
         if identities != before:
             self._set_identities(changes, identities)
+        self._join(changes, body, by)
         self._write(record, changes, by)
 
     def delete(self, record: Record, by: By) -> None:
@@ -266,8 +268,8 @@ class Users:
             "value": entry.value,
             "verified": entry.verified,
             "primary": entry.primary,
-            "created_at": iso(entry.created),
-            "updated_at": iso(entry.changed),
+            "created_at": iso_seconds(entry.created),
+            "updated_at": iso_seconds(entry.changed),
         }
         if entry.type == "email":
             shown.update(undeliverable_count=0, deliverable_state="deliverable")
@@ -314,7 +316,7 @@ class Users:
         number = index.get(value.lower())
         return None if number is None else self.records.get(number, follow=False)
 
-    def _checked(self, record: Record | None, body: Mapping[str, Any], by: By, action: str) -> dict[str, Any]:
+    def _checked(self, record: Record | None, body: Mapping[str, Any], action: str) -> dict[str, Any]:
         """The plain values of a body, in the form in which they are kept; raises before anything is changed."""
         changes: dict[str, Any] = {}
         if "name" in body:
@@ -345,17 +347,20 @@ class Users:
         if isinstance(custom, dict):
             checked = self.catalog.validate(custom)
             changes.update((f"user_fields.{key}", value) for key, value in checked.items())
-        if isinstance(body.get("organization"), dict):
-            changes["organization_id"] = self._organizations.named(str(body["organization"].get("name") or ""), by)
-        elif "organization_id" in body:
-            organization = body["organization_id"]
-            changes["organization_id"] = self._organizations.live(organization).id if organization else None
+        if "organization_id" in body:
+            changes["organization_id"] = self._organizations.chosen(body["organization_id"])
         return changes
+
+    def _join(self, changes: dict[str, Any], body: Mapping[str, Any], by: By) -> None:
+        """Puts the user into the organization that the body names, which may be new: so the last step of a check."""
+        named = body.get("organization")
+        if isinstance(named, dict):
+            changes["organization_id"] = self._organizations.named(str(named.get("name") or ""), by)
 
     def _new_identity(self, kind: str, value: str, body: Mapping[str, Any], *, primary: bool, now: int) -> Identity:
         value = value.strip()
         self._check_identity(kind, value)
-        verified = bool(body.get("verified", body.get("skip_verify_email", False)))
+        verified = bool(body.get("verified", False))
         return Identity(self._next_id(), kind, value, verified, primary, now, now)
 
     @staticmethod
@@ -431,6 +436,8 @@ class Users:
         An international number that nobody else has is an identity; any other number is only shared.
         """
         phone = str(given or "").strip()
+        if record is not None and phone == (record.fields.get("phone") or ""):
+            return known
         rest = [entry for entry in known if entry.type != "phone_number"]
         changes["phone"] = phone or None
         if not phone:

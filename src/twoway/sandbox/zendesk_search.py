@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twoway.sandbox.kit import Collection, Record, Version
+from twoway.sandbox import zendesk_organizations as organizations
+from twoway.sandbox import zendesk_people as people
+from twoway.sandbox import zendesk_tickets as tickets
+from twoway.sandbox.kit import Collection, Record, Version, parse_time
 from twoway.sandbox.zendesk_errors import bad_request
-from twoway.sandbox.zendesk_time import parse_iso
 
+_DEFAULTS = {**tickets.DEFAULTS, **organizations.DEFAULTS, **people.DEFAULTS}
 TYPES = ("user", "organization", "ticket")
 _WORDS = ("name", "email", "external_id", "phone", "notes", "details", "subject", "description")
 
@@ -37,15 +40,15 @@ class Term:
         if self.name == "email" or (not self.name and "@" in wanted):
             return wanted in emails(fields)
         if self.name:
-            value = fields.get(self.name, fields.get(f"user_fields.{self.name}"))
+            value = fields.get(self.name, fields.get(f"user_fields.{self.name}", _DEFAULTS.get(self.name)))
             if self.name in {"name", "subject", "description", "notes", "details"}:
                 return wanted.rstrip("*") in str(value or "").lower()
-            return str(value or "").lower() == wanted
+            return ("" if value is None else str(value).lower()) == wanted
         return any(wanted.rstrip("*") in str(fields.get(name) or "").lower() for name in _WORDS)
 
     def _compares(self, at: float) -> bool:
         try:
-            edge = parse_iso(self.value)
+            edge = parse_time(self.value)
         except ValueError:
             raise bad_request("invalid", f"Invalid search: {self.value} is not a time") from None
         seconds = int(at)

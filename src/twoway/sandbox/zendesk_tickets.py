@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twoway.sandbox.kit import By, Collection, Record
+from twoway.sandbox.kit import By, Collection, Record, iso_seconds, parse_time
 from twoway.sandbox.zendesk_errors import detail, not_found, record_invalid, update_conflict
 from twoway.sandbox.zendesk_fields import FieldCatalog
 from twoway.sandbox.zendesk_organizations import Organizations
 from twoway.sandbox.zendesk_people import Users
 from twoway.sandbox.zendesk_tags import normal_tags
-from twoway.sandbox.zendesk_time import iso, parse_iso
 
 DEFAULTS: dict[str, Any] = {
     "external_id": None,
@@ -112,7 +111,7 @@ class Tickets:
         """
         if str(body.get("safe_update")).lower() == "true":
             try:
-                stamp = parse_iso(str(body.get("updated_stamp")))
+                stamp = parse_time(str(body.get("updated_stamp")))
             except ValueError:
                 raise update_conflict() from None
             if stamp < int(record.modified):
@@ -149,8 +148,8 @@ class Tickets:
         shown.update(
             url=f"{base}/tickets/{record.id}.json",
             id=record.id,
-            created_at=iso(int(record.created)),
-            updated_at=iso(int(record.modified)),
+            created_at=iso_seconds(record.created),
+            updated_at=iso_seconds(record.modified),
             generated_timestamp=int(record.modified),
             raw_subject=shown["subject"],
             status="deleted" if record.deleted else shown["status"],
@@ -181,20 +180,20 @@ class Tickets:
                 changes[name] = body[name]
         for name in ("requester_id", "submitter_id", "assignee_id"):
             if body.get(name):
-                owner = self._users.records.get(int(body[name]), follow=False)
+                number = str(body[name])
+                owner = self._users.records.get(int(number), follow=False) if number.isdigit() else None
                 if owner is None or owner.deleted:
                     raise record_invalid({name: [detail(f"{name.removesuffix('_id').capitalize()}: is invalid")]})
                 changes[name] = owner.id
         if "organization_id" in body:
-            organization = body["organization_id"]
-            changes["organization_id"] = self._organizations.live(organization).id if organization else None
+            changes["organization_id"] = self._organizations.chosen(body["organization_id"])
         for name in ("subject", "external_id", "recipient", "due_at", "group_id"):
             if name in body:
                 changes[name] = body[name]
         if "tags" in body:
             changes["tags"] = normal_tags(body["tags"], "ticket", action)
         given = body.get("custom_fields") or []
-        pairs = given.items() if isinstance(given, dict) else ((entry["id"], entry["value"]) for entry in given)
+        pairs = given.items() if isinstance(given, dict) else ((entry.get("id"), entry.get("value")) for entry in given)
         checked = self.catalog.validate({str(number): value for number, value in pairs})
         changes.update((f"custom_fields.{number}", value) for number, value in checked.items())
         return changes

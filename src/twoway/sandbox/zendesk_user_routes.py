@@ -106,7 +106,7 @@ class UserRoutes:
     def update(self, call: Call) -> Any:
         """200, 404 for a deleted user, 422, or 429 for one update too many of that user."""
         record = self._users.live(call.params["id"])
-        self._account.count_user_update(call, record.id)
+        self._account.count_user_update(record.id)
         self._users.update(record, inner(call, "user"), call.by)
         return self._body(call, record)
 
@@ -116,7 +116,7 @@ class UserRoutes:
         record = self._users.match(body)
         if record is None:
             return self.create(call)
-        self._account.count_user_update(call, record.id)
+        self._account.count_user_update(record.id)
         self._users.update(record, body, call.by)
         return Answer(200, self._body(call, record))
 

@@ -117,9 +117,9 @@ class _Call:
 class HttpClient:
     """Requests to one account of one app.
 
-    `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits within
-    it, by name, for some requests; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
-    each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
+    `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits
+    within it, by name, for some; `concurrency` how many requests may be under way; `timeout` seconds for
+    connecting and for each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
     `transport` replaces the network, for tests.
     """
 

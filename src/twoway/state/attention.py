@@ -59,12 +59,17 @@ class Attention:
 
     # -- conflicts
 
-    def set_conflicts(self, pair: int, link: int, conflicts: Iterable[FieldConflict], now: Instant) -> None:
-        """The link's open conflicts are these; one whose values are as before keeps its age and its number."""
+    def set_conflicts(
+        self, pair: int, link: int, conflicts: Iterable[FieldConflict], *, keep: Iterable[str], now: Instant
+    ) -> None:
+        """The link's open conflicts are these; one whose values are as before keeps its age and its number.
+
+        `keep` are the fields of which a verdict is being carried out: theirs stay until that is done.
+        """
         rows = list(conflicts)
-        keep = dumps(sorted(conflict.field for conflict in rows))
+        stay = dumps(sorted({*keep, *(conflict.field for conflict in rows)}))
         self._db.run(
-            "DELETE FROM conflict WHERE link = ? AND field NOT IN (SELECT value FROM json_each(?))", (link, keep)
+            "DELETE FROM conflict WHERE link = ? AND field NOT IN (SELECT value FROM json_each(?))", (link, stay)
         )
         self._db.many(
             "INSERT INTO conflict (pair, link, field, left_value, right_value, rule, opened_at, state) "
@@ -112,7 +117,9 @@ class Attention:
             f"WHERE {where} ORDER BY c.id",
             tuple(chosen.values()),
         )
-        return [ConflictRow(*r[:6], loads(r[6]), loads(r[7]), *r[8:]) for r in rows]
+        return [
+            ConflictRow(r[0], r[1], r[2], r[3], r[4], r[5], loads(r[6]), loads(r[7]), r[8], r[9], r[10]) for r in rows
+        ]
 
     # -- parked records
 

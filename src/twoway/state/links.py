@@ -26,7 +26,7 @@ class NewLink(NamedTuple):
     bases: Mapping[Side, Values]
     fps: Mapping[Side, int | None]
     versions: Mapping[Side, str | None]
-    receipts: Mapping[Side, tuple[str, list[str]] | None]
+    receipts: Mapping[Side, tuple[str, Sequence[str]] | None]
 
 
 class Links:
@@ -121,7 +121,7 @@ class Links:
         )
 
     def set_side(
-        self, link: int, side: Side, fp: int | None, version: str | None, receipt: tuple[str, list[str]] | None
+        self, link: int, side: Side, fp: int | None, version: str | None, receipt: tuple[str, Sequence[str]] | None
     ) -> None:
         """What was last seen of one side, and the version that our own last write made of it."""
         self._db.run(
@@ -234,5 +234,5 @@ class Links:
         return {row[0]: Mark(side, row[0], row[1], row[2], row[3]) for row in rows}
 
 
-def _receipt_text(receipt: tuple[str, list[str]] | tuple[str, tuple[str, ...]] | None) -> str | None:
+def _receipt_text(receipt: tuple[str, Sequence[str]] | None) -> str | None:
     return None if receipt is None else dumps([receipt[0], list(receipt[1])])

@@ -145,6 +145,10 @@ class Operations:
             (now, pair),
         )
 
+    def hold_plan(self, pair: int) -> None:
+        """The guard stopped the plan: it waits for a person."""
+        self._db.run("UPDATE operation SET state = 'held' WHERE pair = ? AND state = 'planned'", (pair,))
+
     def sent(self, ids: Iterable[int], now: Instant) -> None:
         """From now on these may take effect."""
         self._db.many(

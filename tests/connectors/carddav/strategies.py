@@ -21,7 +21,7 @@ types = st.one_of(
 
 def _element(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
-        {}, optional={"type": types, "label": texts, "pref": st.booleans(), **{key: texts for key in keys}}
+        {}, optional={"type": types, "label": texts, "pref": st.booleans(), **dict.fromkeys(keys, texts)}
     )
 
 
@@ -40,9 +40,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "categories": st.lists(texts, max_size=4),
     "emails": st.lists(_element("value"), max_size=5),
     "phones": st.lists(
-        st.fixed_dictionaries(
-            {"value": phones}, optional={"type": types, "label": texts, "pref": st.booleans()}
-        ),
+        st.fixed_dictionaries({"value": phones}, optional={"type": types, "label": texts, "pref": st.booleans()}),
         max_size=5,
     ),
     "addresses": st.lists(
@@ -70,8 +68,10 @@ _parameters = st.sampled_from(
     ]
 )
 _names = st.sampled_from(
-    ["FN", "N", "TEL", "EMAIL", "ADR", "ORG", "NOTE", "CATEGORIES", "BDAY", "URL", "TITLE", "NICKNAME", "KIND", "ROLE"]
-    + ["X-FOO", "PHOTO", "REV", "tel", "Email", "X-ABLabel", "X-SOCIALPROFILE", "GEO", "UID"]
+    [
+        *("FN", "N", "TEL", "EMAIL", "ADR", "ORG", "NOTE", "CATEGORIES", "BDAY", "URL", "TITLE", "NICKNAME", "KIND"),
+        *("ROLE", "X-FOO", "PHOTO", "REV", "tel", "Email", "X-ABLabel", "X-SOCIALPROFILE", "GEO", "UID"),
+    ]
 )
 _values = st.one_of(
     texts.map(lambda text: text.replace("\n", " ")),

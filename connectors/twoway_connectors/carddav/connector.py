@@ -1,0 +1,383 @@
+"""The connector for CardDAV address books (RFC 6352), with RFC 6578 for what changed."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from twoway.sdk import (
+    MARKER,
+    AccountInfo,
+    AccountRefused,
+    Capabilities,
+    CollectionInfo,
+    ConnectorContext,
+    ConnectorError,
+    Consistency,
+    Fetched,
+    FieldInfo,
+    HookRefused,
+    HookRequest,
+    Kind,
+    Page,
+    Presence,
+    Raw,
+    RawValues,
+    Receipt,
+    ReceiptShape,
+    Record,
+    SnapshotNeeded,
+    TellUser,
+    TryLater,
+    Write,
+)
+from twoway.sdk.auth import Auth, BasicAuth, BearerAuth
+from twoway.sdk.http import HttpClient
+from twoway.sdk.response import Headers
+from twoway_connectors.carddav.discovery import (
+    AddressBook,
+    address_books,
+    book_properties,
+    choose,
+    names_of,
+    propfind,
+)
+from twoway_connectors.carddav.fields import FIELDS, normal_values
+from twoway_connectors.carddav.marker import id_of, uid_of
+from twoway_connectors.carddav.reading import Reader
+from twoway_connectors.carddav.text import FieldProblem, clean
+from twoway_connectors.carddav.writing import Writer
+from twoway_connectors.carddav.xml import CTAG, DAV, DavResponse, Multistatus, XmlProblem, conditions, sync_body
+
+COLLECTION = "contacts"
+WINDOW = 100
+"""Cards that are asked for at once."""
+_SYNC, _CTAG, _NOTHING, _AFTER = "sync:", "ctag:", "none:", "after:"
+_WRITES = {f"{DAV}write", f"{DAV}write-content", f"{DAV}all", f"{DAV}bind"}
+
+_CAPABILITIES = Capabilities(
+    fetch_batch=WINDOW,
+    kinds=frozenset({Kind.CREATE, Kind.UPDATE, Kind.DELETE}),
+    feed=Consistency.CONSISTENT,
+    feed_deletions=True,
+    snapshot=Consistency.CONSISTENT,
+    find=Consistency.CONSISTENT,
+    find_fields=frozenset({"email", "uid", MARKER}),
+    request_lifetime=120_000,
+    conditional=True,
+    unique=frozenset({"uid"}),
+    receipt=ReceiptShape.VERSION,
+    resolution=1_000,
+)
+
+
+class CardDav:
+    """Makes connectors for an address book on a CardDAV server."""
+
+    name = "carddav"
+    secrets: ClassVar[Mapping[str, str]] = {
+        "password": "The login's password, or an app password where the server has such; with the setting `username`",
+        "token": "A bearer token, instead of user name and password",
+    }
+    settings: ClassVar[Mapping[str, str]] = {
+        "base_url": "Address of the server, of your account on it, or of the address book itself; required",
+        "username": "The login's user name",
+        "ca_file": "PEM file of a private certificate authority that signed the server's certificate",
+        "allow_http": "true allows an unencrypted base_url beyond this machine: everyone on the way can read the login",
+        "rate": "Requests a second, at most; 20 where it is not set",
+    }
+
+    def __call__(self, context: ConnectorContext) -> "CardDavConnector":
+        return CardDavConnector(context)
+
+
+class CardDavConnector:
+    """One address book.
+
+    The record id is the card's path within the address book, the version its ETag. Where the server has no sync
+    reports, `changes` compares the address book's ctag: it answers an unchanged book with one request, and any change
+    with `SnapshotNeeded`; deletions are found by that snapshot. Found once, the address book's address is kept, and so
+    is a snapshot's list of ids from page to page; both are asked for again where they are not there.
+    """
+
+    def __init__(self, context: ConnectorContext) -> None:
+        if context.collection not in {COLLECTION, ""}:
+            raise TellUser(
+                f"{context.account}: CardDAV has no collection {context.collection!r}",
+                remedy=f"The collection is `{COLLECTION}`; its address book is chosen by the option `addressbook`",
+            )
+        unknown = set(context.options) - {"addressbook"}
+        if unknown:
+            raise TellUser(
+                f"{context.account}: unknown option {', '.join(sorted(unknown))}", remedy="The option is `addressbook`"
+            )
+        base_url = context.settings.get("base_url")
+        if not base_url:
+            raise TellUser(
+                f"{context.account}: the account has no base_url",
+                remedy="Set it to the address of the CardDAV server, such as https://dav.example.org/",
+            )
+        wanted = context.options.get("addressbook")
+        self._wanted = None if wanted is None else str(wanted)
+        self._fields = _mapped(context.fields)
+        rate = float(context.settings.get("rate", 20))
+        self._http: HttpClient = context.open_http(
+            str(base_url),
+            auth=_auth(context),
+            rate=rate,
+            burst=max(1, int(rate)),
+            headers={"accept": "application/xml, text/xml, text/vcard"},
+            ca_file=context.settings.get("ca_file"),
+            allow_http=context.settings.get("allow_http") is True,
+        )
+        self._book: AddressBook | None = None
+        self._listing: list[str] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    async def check(self) -> AccountInfo:
+        book = await self._address_book()
+        found = await book_properties(self._http, book)
+        notes = []
+        if _feed(found) != _SYNC:
+            notes.append("The server does not report changes: each change costs a complete listing")
+        privileges = found.properties.get(f"{DAV}current-user-privilege-set")
+        if privileges is not None and not _WRITES & {part.tag for part in privileges.iter()}:
+            notes.append("The login may not write to this address book")
+        return AccountInfo(f"{book.name} ({book.url})", tuple(notes))
+
+    async def collections(self) -> Sequence[CollectionInfo]:
+        books = await address_books(self._http)
+        return [CollectionInfo(COLLECTION, "Contacts", {"addressbook": names_of(books)})]
+
+    async def describe(self) -> Sequence[FieldInfo]:
+        return list(FIELDS.values())
+
+    async def changes(self, cursor: str | None) -> Page:
+        book = await self._address_book()
+        if cursor is None:
+            return Page(cursor=_position(await book_properties(self._http, book)), last=True)
+        if cursor.startswith(_SYNC):
+            return await self._synced(book, cursor.removeprefix(_SYNC))
+        if cursor.startswith(_CTAG) and _position(await book_properties(self._http, book)) == cursor:
+            return Page(cursor=cursor, last=True)
+        raise SnapshotNeeded(f"{self._http.name}: the address book has changed, and the server does not tell what")
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        book = await self._address_book()
+        listing = self._listing
+        if cursor is None or listing is None:
+            listing = await self._list(book)
+        start = 0 if cursor is None else bisect_right(listing, cursor.removeprefix(_AFTER))
+        ids = listing[start : start + WINDOW]
+        last = start + WINDOW >= len(listing)
+        self._listing = None if last else listing
+        records, _, unknown = await self._cards(book, ids)
+        return Page(
+            records=records,
+            ids=unknown,
+            cursor=None if last else _AFTER + ids[-1],
+            last=last,
+            total=len(listing),
+        )
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        return await self._reader(await self._address_book()).fetch(ids)
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        book = await self._address_book()
+        if field == MARKER:
+            return await self._find_created(book, values)
+        if field not in _CAPABILITIES.find_fields:
+            raise TellUser(
+                f"{self._http.name}: cards cannot be looked up by {field!r}",
+                remedy=f"They can be by: {', '.join(sorted(_CAPABILITIES.find_fields - {MARKER}))}",
+            )
+        texts = {value: text for value in values if (text := _text(field, value))}
+        if not texts:
+            return dict.fromkeys(values, ())
+        asked = sorted({form for text in texts.values() for form in _letter_cases(text)})
+        found = await Reader(self._http, book, [field]).query(field.upper(), asked)
+        fold = str.casefold if field == "email" else str
+        return {
+            value: sorted(
+                card_id
+                for card_id, card in found.items()
+                if value in texts and fold(card.values[field] or "") == fold(texts[value])
+            )
+            for value in values
+        }
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        book = await self._address_book()
+        writer = Writer(self._http, book)
+        receipts: list[Receipt] = []
+        for write in writes:
+            try:
+                receipts.append(await writer.write(write))
+            except TryLater as error:
+                if error.sent:
+                    receipts.append(Receipt.unknown(error.message))
+                elif not receipts:
+                    raise
+                else:
+                    receipts.append(Receipt.later(error.message))
+            except ConnectorError as error:
+                if not receipts:
+                    raise
+                receipts.append(Receipt.later(error.message))
+        return receipts
+
+    def normal(self, values: RawValues) -> RawValues:
+        return normal_values(values)
+
+    def parse_hook(self, request: HookRequest) -> Sequence[str]:
+        raise HookRefused(f"CardDAV servers send no webhooks, so nothing can be proved of this {request.method}")
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _address_book(self) -> AddressBook:
+        if self._book is None:
+            self._book = await choose(self._http, self._wanted)
+        return self._book
+
+    def _reader(self, book: AddressBook) -> Reader:
+        return Reader(self._http, book, self._fields)
+
+    async def _cards(self, book: AddressBook, ids: Sequence[str]) -> tuple[list[Record], list[str], list[str]]:
+        """A window of cards: those that were read, the ids of those that are gone, and of those that were not told."""
+        if not ids:
+            return [], [], []
+        fetched = await self._reader(book).fetch(ids)
+        records = [card for card in fetched.values() if isinstance(card, Record)]
+        absences = [card for card in fetched.values() if not isinstance(card, Record)]
+        gone = [absence.id for absence in absences if absence.presence is Presence.GONE]
+        return records, gone, [absence.id for absence in absences if absence.presence is not Presence.GONE]
+
+    async def _synced(self, book: AddressBook, token: str) -> Page:
+        reader = self._reader(book)
+        response = await self._http.request(
+            "REPORT",
+            book.url,
+            content=sync_body(token),
+            headers={"depth": "0", "content-type": "application/xml; charset=utf-8"},
+            expect={207},
+            classify=_expired,
+        )
+        changed: list[str] = []
+        gone: list[str] = []
+        truncated = False
+        answer = Multistatus(response.body)
+        try:
+            for part in answer:
+                card_id = reader.id_of(part.href)
+                if card_id is None:
+                    truncated = truncated or part.status == 507
+                elif part.status in {404, 410}:
+                    gone.append(card_id)
+                else:
+                    changed.append(card_id)
+        except XmlProblem as problem:
+            raise TellUser(f"{response.where}: got {problem.what}", remedy="Check base_url") from None
+        if not answer.sync_token or (truncated and answer.sync_token == token):
+            raise TellUser(
+                f"{response.where}: the report of changes names no new sync token (RFC 6578, 3.2)",
+                remedy="Please report this with the name and version of the server",
+            )
+        records, missing, unknown = await self._cards(book, changed[:WINDOW])
+        return Page(
+            records=records,
+            gone=[*gone, *missing],
+            ids=[*unknown, *changed[WINDOW:]],
+            cursor=_SYNC + answer.sync_token,
+            last=not truncated,
+        )
+
+    async def _list(self, book: AddressBook) -> list[str]:
+        """The ids of all cards, sorted."""
+        _, found = await propfind(self._http, book.url, 1, (f"{DAV}getetag", f"{DAV}resourcetype"))
+        if not found:
+            self._book = None
+            raise TellUser(
+                f"{self._http.name}: the address book {book.name} cannot be listed any more",
+                remedy="Check base_url and the option `addressbook`",
+            )
+        ids = (book.id_of(part.href) for part in found if not part.holds(f"{DAV}resourcetype", f"{DAV}collection"))
+        return sorted({card_id for card_id in ids if card_id is not None})
+
+    async def _find_created(self, book: AddressBook, operations: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        """By the address that the create used; where it is empty by the UID, in case somebody moved the card."""
+        reader = self._reader(book)
+        found: dict[Raw, Sequence[str]] = {}
+        for start in range(0, len(operations), WINDOW):
+            window = operations[start : start + WINDOW]
+            cards = await reader.fetch([id_of(str(operation)) for operation in window])
+            found |= {
+                operation: [id_of(str(operation))]
+                for operation in window
+                if isinstance(cards[id_of(str(operation))], Record)
+            }
+        missing = {operation: uid_of(str(operation)) for operation in operations if operation not in found}
+        if missing:
+            moved = await Reader(self._http, book, ["uid"]).query("UID", sorted(missing.values()))
+            for operation, uid in missing.items():
+                found[operation] = sorted(card_id for card_id, card in moved.items() if card.values["uid"] == uid)
+        return found
+
+
+def _auth(context: ConnectorContext) -> Auth:
+    token, password = context.secrets.get("token"), context.secrets.get("password")
+    username = context.settings.get("username")
+    if token:
+        return BearerAuth(token)
+    if password and username:
+        return BasicAuth(str(username), password)
+    raise AccountRefused(
+        f"{context.account}: the account has no login",
+        remedy="Set `username` and the secret `password`, or the secret `token`",
+    )
+
+
+def _mapped(fields: frozenset[str]) -> list[str]:
+    """The fields to decode: those that the mapping reads (`phones[type=work].value` reads `phones`), else all."""
+    heads = {name.partition("[")[0].partition(".")[0] for name in fields}
+    return [name for name in FIELDS if not heads or name in heads]
+
+
+def _feed(found: DavResponse) -> str:
+    """How the server tells changes: by sync reports, by the ctag, or not at all."""
+    reports = f"{DAV}supported-report-set"
+    if found.text(f"{DAV}sync-token") and (
+        reports not in found.properties or found.holds(reports, f"{DAV}sync-collection")
+    ):
+        return _SYNC
+    return _CTAG if found.text(CTAG) else _NOTHING
+
+
+def _position(found: DavResponse) -> str:
+    feed = _feed(found)
+    return feed + {_SYNC: found.text(f"{DAV}sync-token"), _CTAG: found.text(CTAG), _NOTHING: ""}[feed]
+
+
+def _expired(status: int, _headers: Headers, body: bytes) -> ConnectorError | None:
+    """The server knows the sync token no more, or cannot tell so many changes at once (RFC 6578, 3.2, 3.6)."""
+    if status == 410 or (status in {400, 403, 409, 412, 507} and _EXPIRED & conditions(body)):
+        return SnapshotNeeded("the server no longer knows the position in its changes", status=status)
+    return None
+
+
+_EXPIRED = {f"{DAV}valid-sync-token", f"{DAV}number-of-matches-within-limits"}
+
+
+def _text(field: str, value: Any) -> str | None:
+    try:
+        return clean(field, value)
+    except FieldProblem:
+        return None
+
+
+def _letter_cases(text: str) -> list[str]:
+    """What to ask for: not every server compares letters beyond ASCII without regard to their case."""
+    return [text] if text.isascii() else [text, text.lower(), text.upper()]

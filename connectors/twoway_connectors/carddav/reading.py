@@ -1,0 +1,139 @@
+"""Reading cards: by address in batches, by a property's text, and one by one where a batch cannot be read."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
+
+from twoway.sdk import Absence, Fetched, Instant, Presence, RawValues, Record, TellUser
+from twoway.sdk.http import HttpClient
+from twoway.sdk.response import Response
+from twoway_connectors.carddav.card import Card
+from twoway_connectors.carddav.discovery import AddressBook
+from twoway_connectors.carddav.fields import read_values
+from twoway_connectors.carddav.marker import operation_of
+from twoway_connectors.carddav.xml import (
+    CARDDAV,
+    DAV,
+    DavResponse,
+    Multistatus,
+    XmlProblem,
+    multiget_body,
+    query_body,
+)
+
+_CARD_PROPERTIES = (f"{DAV}getetag", f"{DAV}getlastmodified", f"{CARDDAV}address-data")
+XML_TYPE = "application/xml; charset=utf-8"
+QUERY_TEXTS = 25
+"""Texts in one query."""
+
+
+def version_of(etag: str | None) -> str | None:
+    """An ETag as a version: the same from a header as from XML, whatever a proxy in between made of it.
+
+    A proxy that compresses answers makes the ETag weak or adds to it; If-Match takes only the strong one (RFC 9110,
+    13.1.1), so that is what the version is.
+    """
+    text = (etag or "").strip().removeprefix("W/").strip('"')
+    for suffix in ("-gzip", ";gzip", "--gzip"):
+        text = text.removesuffix(suffix)
+    return f'"{text}"' if text else None
+
+
+def _modified(text: str) -> Instant | None:
+    try:
+        stamp = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return int((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()) * 1000
+
+
+class Reader:
+    """Reads the cards of one address book; `fields` are those to decode."""
+
+    def __init__(self, http: HttpClient, book: AddressBook, fields: Sequence[str]) -> None:
+        self._http = http
+        self._book = book
+        self._fields = fields
+
+    async def report(self, body: bytes, *, depth: int, expect: Iterable[int] = (207,)) -> Response:
+        """Send a REPORT on the address book."""
+        headers = {"depth": str(depth), "content-type": XML_TYPE}
+        return await self._http.request("REPORT", self._book.url, content=body, headers=headers, expect=set(expect))
+
+    async def fetch(self, ids: Sequence[str]) -> dict[str, Fetched]:
+        """For each id the card or why there is none.
+
+        A server may put into one answer a card that makes the whole answer unreadable (a control character, say):
+        then halves are asked for, and the one card that is left is read by itself.
+        """
+        hrefs = {card_id: self._book.href_of(card_id) for card_id in ids if card_id and "/" not in card_id}
+        found: dict[str, Fetched] = {}
+        if hrefs:
+            response = await self.report(multiget_body(_CARD_PROPERTIES, hrefs.values()), depth=1)
+            try:
+                found = dict(filter(None, map(self._fetched, Multistatus(response.body))))
+            except XmlProblem:
+                if len(hrefs) == 1:
+                    found = {card_id: await self._fetch_one(card_id) for card_id in hrefs}
+                else:
+                    half = len(ids) // 2
+                    return {**await self.fetch(ids[:half]), **await self.fetch(ids[half:])}
+        return {card_id: found.get(card_id) or Absence(card_id, Presence.UNKNOWN) for card_id in ids}
+
+    async def get(self, id: str) -> Response | None:
+        """A card's bytes as they are stored; None where there is no card."""
+        headers = {"accept": "text/vcard, */*;q=0.5", "accept-encoding": "identity"}
+        response = await self._http.request(
+            "GET", self._http.link(self._book.href_of(id)), headers=headers, expect={200, 404, 410}
+        )
+        return response if response.status == 200 else None
+
+    async def query(self, property: str, texts: Sequence[str]) -> dict[str, Record]:
+        """The cards of which a property holds one of `texts`, by the server's own idea of that: to be looked at."""
+        records: dict[str, Record] = {}
+        for start in range(0, len(texts), QUERY_TEXTS):
+            body = query_body(_CARD_PROPERTIES, property, texts[start : start + QUERY_TEXTS])
+            response = await self.report(body, depth=1)
+            try:
+                found = [self._fetched(part) for part in Multistatus(response.body)]
+            except XmlProblem as problem:
+                raise TellUser(
+                    f"{response.where}: got {problem.what}", remedy="A card that matches may hold a control character"
+                ) from None
+            records.update((card_id, card) for card_id, card in filter(None, found) if isinstance(card, Record))
+        return records
+
+    def id_of(self, href: str) -> str | None:
+        """The id of the card at an address that an answer of the address book names."""
+        return self._book.id_of(urljoin(self._book.url, href))
+
+    async def _fetch_one(self, id: str) -> Fetched:
+        response = await self.get(id)
+        if response is None:
+            return Absence(id, Presence.GONE)
+        return self._record(id, Card.parse(response.body), response.headers.get("etag"), "")
+
+    def _fetched(self, part: DavResponse) -> tuple[str, Fetched] | None:
+        card_id = self.id_of(part.href)
+        if card_id is None:
+            return None
+        if part.status in {404, 410}:
+            return card_id, Absence(card_id, Presence.GONE)
+        data = part.properties.get(f"{CARDDAV}address-data")
+        if data is None or not data.text:
+            return card_id, Absence(card_id, Presence.UNKNOWN)
+        card = Card.parse(data.text)
+        return card_id, self._record(card_id, card, part.text(f"{DAV}getetag"), part.text(f"{DAV}getlastmodified"))
+
+    def _record(self, id: str, card: Card, etag: str | None, modified: str) -> Fetched:
+        if not card.properties:
+            return Absence(id, Presence.UNKNOWN)
+        values: RawValues = read_values(card, self._fields)
+        return Record(
+            id=id,
+            values=values,
+            version=version_of(etag),
+            modified=_modified(modified) if modified else None,
+            marker=operation_of(id, card.value("UID").strip()),
+        )

@@ -1,0 +1,133 @@
+"""Reading `config.yaml`: what the model cannot check by itself, which is mostly secrets and where they come from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import SecretStr, ValidationError
+
+from twoway.config.problems import Problem, valid
+from twoway.config.settings import AccountSection, Settings, read_secret, variable
+from twoway.config.strict import complaints
+from twoway.config.yamlfile import Document, Where
+
+_FILE = "_file"
+_SECRET_SETTINGS = (("state", "url"), ("alerts", "webhook_url"), ("alerts", "ping_url"))
+
+
+class AppKeys(Protocol):
+    """What a connector's factory says of the keys that an account of its app takes, with a line of help each."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]: ...
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+
+def read_settings(document: Document, apps: Mapping[str, AppKeys] | None, problems: list[Problem]) -> Settings | None:
+    """The settings of `document`, the environment and the credentials; what is wrong is added to `problems`."""
+    before = len(problems)
+    problems += _written_secrets(document)
+    try:
+        settings = Settings(**{str(key): value for key, value in document.data.items()})
+    except ValidationError as error:
+        problems += [_located(document, where, what) for where, what in complaints(Settings, error)]
+        return None
+    settings = _resolve(settings, document, problems)
+    if apps is not None:
+        problems += _app_problems(settings, document, apps)
+    return settings if len(problems) == before else None
+
+
+def _located(document: Document, where: Where, what: str) -> Problem:
+    """A problem in the file or, where the file does not say it, in the environment."""
+    name = variable(tuple(where))
+    if document.holds(where) or what == "is missing":
+        return document.problem(where, f"{what} (or set {name})" if what == "is missing" else what)
+    return Problem(f"environment {name}", 0, 0, ".".join(str(one) for one in where), what)
+
+
+def _written_secrets(document: Document) -> list[Problem]:
+    """Secrets that stand in the file itself, where backups and version control would copy them."""
+    places: list[tuple[str, ...]] = []
+    accounts = document.data.get("accounts")
+    for name, account in accounts.items() if isinstance(accounts, dict) else ():
+        secrets = account.get("secrets") if isinstance(account, dict) else None
+        places += [("accounts", name, "secrets", key) for key in secrets or () if not key.endswith(_FILE)]
+    places += [place for place in _SECRET_SETTINGS if document.holds(place)]
+    return [
+        document.problem(
+            place,
+            f"a secret does not belong in this file; valid: {place[-1]}{_FILE} with the path of a file, "
+            f"{variable(place)} in the environment, or the systemd credential {place[-3 if len(place) > 2 else -2]}"
+            f".{place[-1]}".replace("accounts.", ""),
+        )
+        for place in places
+    ]
+
+
+def _resolve(settings: Settings, document: Document, problems: list[Problem]) -> Settings:
+    """Paths made absolute, from the file's folder; files of secrets read."""
+    folder = document.path.parent
+    accounts = {
+        name: account.model_copy(update={"secrets": _secrets(name, account, document, problems)})
+        for name, account in settings.accounts.items()
+    }
+    update: dict[str, Any] = {"accounts": accounts, "pairs": folder / settings.pairs}
+    for section, key in _SECRET_SETTINGS:
+        part = update.get(section, getattr(settings, section))
+        file = getattr(part, key + _FILE)
+        if file is not None and getattr(part, key) is None:
+            secret = _read(folder / file, (section, key + _FILE), document, problems)
+            part = part.model_copy(update={key: secret})
+        update[section] = part
+    update["state"] = update["state"].model_copy(update={"path": folder / settings.state.path})
+    return settings.model_copy(update=update)
+
+
+def _secrets(name: str, account: AccountSection, document: Document, problems: list[Problem]) -> dict[str, SecretStr]:
+    found = {key: secret for key, secret in account.secrets.items() if not key.endswith(_FILE)}
+    for key, file in account.secrets.items():
+        if key.endswith(_FILE) and key.removesuffix(_FILE) not in found:
+            where = ("accounts", name, "secrets", key)
+            secret = _read(document.path.parent / file.get_secret_value(), where, document, problems)
+            if secret is not None:
+                found[key.removesuffix(_FILE)] = secret
+    return found
+
+
+def _read(path: Path, where: Where, document: Document, problems: list[Problem]) -> SecretStr | None:
+    try:
+        text = read_secret(path)
+    except OSError as error:
+        problems.append(_located(document, where, f"the file cannot be read: {error.strerror}"))
+        return None
+    except UnicodeDecodeError:
+        problems.append(_located(document, where, "the file is not UTF-8 text"))
+        return None
+    if not text:
+        problems.append(_located(document, where, "the file is empty"))
+        return None
+    return SecretStr(text)
+
+
+def _app_problems(settings: Settings, document: Document, apps: Mapping[str, AppKeys]) -> list[Problem]:
+    problems = []
+    for name, account in settings.accounts.items():
+        here = ("accounts", name)
+        if account.app not in apps:
+            what = f"no connector for {account.app} is installed; {valid(apps, account.app)}"
+            problems.append(_located(document, (*here, "app"), what))
+            continue
+        app = apps[account.app]
+        for section, given, known in (
+            ("settings", account.settings, app.settings),
+            ("secrets", account.secrets, app.secrets),
+        ):
+            for key in given:
+                if key not in known:
+                    written = f"{key}{_FILE}" if section == "secrets" else key
+                    what = f"{account.app} takes no such key; {valid(known, key)}"
+                    problems.append(_located(document, (*here, section, written), what))
+    return problems

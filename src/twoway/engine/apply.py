@@ -1,0 +1,248 @@
+"""Carrying out a plan: batch by batch, each between two commits.
+
+One commit marks a batch `sent`, with the values about to be replaced in the history; then the request leaves; one
+commit stores what became of it. Dying between the two leaves operations that are known to be in doubt, and are looked
+up before anything is sent again.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from twoway.core.model import Fetched, Kind, Outcome, RawValues, Receipt, Record, Side, Write
+from twoway.core.plan import State
+from twoway.core.raw import Invalid
+from twoway.core.reconcile import DELETED_OPPOSITE
+from twoway.engine import receipts
+from twoway.engine.observe import gather, keep
+from twoway.engine.run import Run
+from twoway.ports import Consistency
+from twoway.sdk.errors import ConnectorError, TryLater
+from twoway.state.rows import StagedOperation
+
+_ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
+
+
+async def plan(run: Run) -> None:
+    """Send everything that is planned, on both sides at once. Raises the connectors' errors, once all has settled."""
+    await gather(*(_side(run, side) for side in Side))
+
+
+async def _side(run: Run, side: Side) -> None:
+    for kind in _ORDER:
+        size = run.app(side).batch_size(kind)
+        after = 0
+        while window := run.store.operations.planned(
+            run.pair.id, side, kind, after, size * run.pair.tuning.concurrency
+        ):
+            after = window[-1].id
+            await gather(*(_batch(run, side, window[at : at + size]) for at in range(0, len(window), size)))
+
+
+async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None:
+    ready = await _still_right(run, side, batch)
+    if not ready:
+        return
+    writes = _writes(run, side, ready)
+    sent = [operation for operation, _ in ready if operation.id in writes]
+    if not sent:
+        return
+    with run.commit("sent"):
+        run.store.operations.sent([operation.id for operation in sent], run.now)
+        run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
+    answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
+    targets = dict(ready)
+    with run.commit("receipts"):
+        for operation, receipt in zip(sent, answers, strict=True):
+            receipts.store(run, operation, receipt, targets[operation])
+    if error is not None:
+        raise error
+
+
+async def _send(run: Run, side: Side, writes: Sequence[Write]) -> tuple[Sequence[Receipt], ConnectorError | None]:
+    """The receipts of a batch. An error of the whole batch is a receipt for each, and raised when these are stored."""
+    try:
+        return await run.app(side).apply(writes), None
+    except TryLater as error:
+        answer = Receipt.unknown(error.message) if error.sent else Receipt.later(error.message)
+        return [answer] * len(writes), error
+    except ConnectorError as error:
+        return [Receipt.later(error.message)] * len(writes), error
+
+
+# -- the last look before a write
+
+
+async def _still_right(
+    run: Run, side: Side, batch: Sequence[StagedOperation]
+) -> list[tuple[StagedOperation, Record | None]]:
+    """The operations whose records still are as they were decided on, with the target as it was just read, if it was.
+
+    The others are superseded, with what was read instead: they are decided again.
+    """
+    gave = await _read_sources(run, side, batch)
+    have = await _read_targets(run, side, batch)
+    taken = await _find_existing(run, side, batch)
+    ready: list[tuple[StagedOperation, Record | None]] = []
+    moved: list[tuple[StagedOperation, str]] = []
+    for operation in batch:
+        reason = (
+            _source_moved(run, operation, gave.get(operation.counterpart_id or ""))
+            or _target_moved(run, operation, have.get(operation.record_id or ""))
+            or taken.get(operation.id)
+        )
+        if reason:
+            moved.append((operation, reason))
+        else:
+            target = have.get(operation.record_id or "")
+            ready.append((operation, target if isinstance(target, Record) else None))
+    if moved:
+        with run.commit("superseded"):
+            keep(
+                run,
+                side.other,
+                {o.counterpart_id or "": a for o, _ in moved if (a := gave.get(o.counterpart_id or ""))},
+            )
+            keep(run, side, {o.record_id or "": a for o, _ in moved if (a := have.get(o.record_id or ""))})
+            for operation, reason in moved:
+                receipts.supersede(run, operation, reason)
+    return ready
+
+
+async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) -> Mapping[str, Fetched]:
+    """Read again the records whose values a write carries over, where they were read too long ago."""
+    giver, now = side.other, run.now
+    listing = run.app(giver).capabilities.feed is Consistency.CONSISTENT
+    listed = run.observed_at.get(giver, 0) if listing else 0
+    stale = []
+    for operation in batch:
+        if operation.counterpart_id is None or operation.undoes is not None:
+            continue
+        row = run.store.observations.get(run.pair.id, giver, operation.counterpart_id)
+        seen = max(listed, row.seen_at if row is not None else 0)
+        if now - seen > run.pair.tuning.source_age or operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+            stale.append(operation.counterpart_id)
+    return await run.app(giver).fetch(stale) if stale else {}
+
+
+async def _read_targets(run: Run, side: Side, batch: Sequence[StagedOperation]) -> Mapping[str, Fetched]:
+    """Read again the records about to be written, but where the app itself refuses a write to a version that is past."""
+    app, mapping = run.app(side), run.mapping(side)
+    wanted = []
+    for operation in batch:
+        edit = operation.edit
+        if operation.record_id is None:
+            continue
+        conditional = app.capabilities.conditional and operation.version is not None and operation.undoes is None
+        if not conditional or edit.kind is not Kind.UPDATE or mapping.needs_current(edit.changed):
+            wanted.append(operation.record_id)
+    return await app.fetch(wanted) if wanted else {}
+
+
+async def _find_existing(run: Run, side: Side, batch: Sequence[StagedOperation]) -> Mapping[int, str]:
+    """Before a create: whether the app has such a record by now, where it would not refuse a second one itself."""
+    app, mapping = run.app(side), run.mapping(side)
+    capabilities = app.capabilities
+    if batch[0].edit.kind is not Kind.CREATE or capabilities.find is Consistency.NONE:
+        return {}
+    found: dict[int, str] = {}
+    for key in run.pair.mapping.match[:1]:
+        fields = mapping.app_fields(key[0]) if len(key) == 1 else ()
+        if len(fields) != 1 or fields[0] in capabilities.unique or fields[0] not in capabilities.find_fields:
+            continue
+        asked = {
+            operation.id: mapping.encode({key[0]: value}, None)[fields[0]]
+            for operation in batch
+            if (value := operation.edit.changed.get(key[0])) is not None
+        }
+        hits = await app.find(fields[0], sorted(set(asked.values()))) if asked else {}
+        with run.commit("found"):
+            rev = run.store.observations.next_rev()
+            for operation_id, value in asked.items():
+                if ids := hits.get(value):
+                    found[operation_id] = f"{app.account} has a record with this {key[0]} by now"
+                    run.store.observations.look_again(run.pair.id, side, ids, run.now, rev)
+    return found
+
+
+def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:
+    if answer is None:
+        return None
+    edit, giver = operation.edit, operation.side.other
+    if edit.rules.get("*") == DELETED_OPPOSITE:
+        return None if not isinstance(answer, Record) and answer.presence.proves_absence else "it is there again"
+    if not isinstance(answer, Record):
+        return None if edit.kind is Kind.ARCHIVE else "the record it was to be carried over from is gone"
+    decoded = run.mapping(giver).decode(answer.values)
+    if edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+        return "it is in scope again" if run.mapping(giver).in_scope(decoded.values) else None
+    if any(decoded.values.get(name) != value for name, value in edit.given.items()):
+        return "it has changed since it was read"
+    return None if run.mapping(giver).in_scope(decoded.values) else "it has left the scope"
+
+
+def _target_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:
+    if answer is None:
+        return None
+    if not isinstance(answer, Record):
+        return "the record to be written is gone"
+    decoded = run.mapping(operation.side).decode(answer.values)
+    if any(decoded.values.get(name) != value for name, value in operation.edit.expect.items()):
+        return "the record to be written has changed since it was read"
+    return None
+
+
+# -- from operations to the app's own words
+
+
+def _writes(run: Run, side: Side, ready: Sequence[tuple[StagedOperation, Record | None]]) -> dict[int, Write]:
+    """The writes by operation. One that the app has no form for is parked at once."""
+    writes: dict[int, Write] = {}
+    refused: list[tuple[StagedOperation, Invalid]] = []
+    for operation, target in ready:
+        try:
+            writes[operation.id] = _write(run, side, operation, target)
+        except Invalid as error:
+            refused.append((operation, error))
+    if refused:
+        with run.commit("refused"):
+            for operation, error in refused:
+                receipts.refuse(run, operation, error.why, error.field)
+    return writes
+
+
+def _write(run: Run, side: Side, operation: StagedOperation, target: Record | None) -> Write:
+    mapping, edit = run.mapping(side), operation.edit
+    current: RawValues | None = None if target is None else target.values
+    changed = mapping.encode_new(edit.changed) if edit.kind is Kind.CREATE else mapping.encode(edit.changed, current)
+    version = (target.version if target is not None else operation.version) if edit.kind is not Kind.CREATE else None
+    previous = {} if edit.kind is Kind.CREATE else _previous(run, side, operation, current)
+    return Write(
+        operation=run.store.marker(operation.id),
+        kind=edit.kind,
+        id=operation.record_id,
+        changed=changed,
+        previous=previous,
+        version=version,
+        key=_key(run, side, changed) if edit.kind is Kind.CREATE else None,
+    )
+
+
+def _previous(run: Run, side: Side, operation: StagedOperation, current: RawValues | None) -> RawValues:
+    if current is not None:
+        return current
+    mapping = run.mapping(side)
+    known = {name: value for name, value in operation.edit.expect.items() if not mapping.needs_current([name])}
+    try:
+        return mapping.encode(known, None)
+    except Invalid:
+        # The app holds a value that it would not take from us: then it is simply not told what we believe it holds.
+        return {}
+
+
+def _key(run: Run, side: Side, changed: RawValues) -> tuple[str, object] | None:
+    unique = run.app(side).capabilities.unique
+    for key in run.pair.mapping.match:
+        for name in key:
+            for app_field in run.mapping(side).app_fields(name):
+                if app_field in unique and app_field in changed:
+                    return app_field, changed[app_field]
+    return None

@@ -1,0 +1,136 @@
+"""One pass over a pair. This is the only file that names every step:
+
+    recover     what was in flight when the last cycle ended
+    observe     both sides, up to a fixed cut
+    look up     the writes of which the answer was lost
+    decide      match, diff, reconcile: the pure core, window by window
+    guard       the totals of the complete plan
+    apply       batch by batch, each between two commits
+
+No write leaves before both sides are observed, the plan is complete and the guard has passed it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from twoway.core.guard import judge
+from twoway.core.model import Side
+from twoway.core.plan import State, Totals
+from twoway.engine import apply, decide, observe, recover
+from twoway.engine.run import PairContext, Run
+from twoway.ports import Clock
+from twoway.sdk.errors import ConnectorError, TellUser
+from twoway.state.pairs import Lease, PairRow, Status
+from twoway.state.store import Store
+
+
+class Kind(StrEnum):
+    """What a cycle reads."""
+
+    INCREMENTAL = "incremental"
+    SNAPSHOT = "snapshot"
+    RECORD = "record"
+    """Nothing but records that a person named."""
+
+
+class Ending(StrEnum):
+    """How a cycle ended."""
+
+    DONE = "done"
+    HELD = "held"
+    """The plan waits for a person: nothing was written."""
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a cycle did. `reasons` say why it was held or failed; `totals` are those of its plan."""
+
+    pair: str
+    cycle: int
+    ending: Ending
+    counts: Mapping[str, int]
+    totals: Totals
+    reasons: tuple[str, ...] = ()
+    error: ConnectorError | None = None
+    requests: Mapping[Side, int] = field(default_factory=dict)
+
+
+async def run_cycle(
+    pair: PairContext, store: Store, clock: Clock, lease: Lease | None, kind: Kind, *, write: bool = True
+) -> Report:
+    """Run one cycle under a lease. Without `write` it plans on a copy of the state, and leaves the plan there."""
+    row = store.pairs.ensure(pair.name)
+    with store.commit("begin", lease, clock.now()):
+        number = store.pairs.begin_cycle(pair.id, kind.value, clock.now())
+    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, allowance=row.allowance)
+    calls = {side: app.calls for side, app in pair.apps.items()}
+    error: ConnectorError | None = None
+    reasons: tuple[str, ...] = ()
+    totals = Totals()
+    try:
+        totals, reasons = await _steps(run, row, kind, write=write)
+    except ConnectorError as raised:
+        error = raised
+    ending = Ending.FAILED if error else Ending.HELD if reasons else Ending.DONE
+    message = str(error) if error else "; ".join(reasons) or None
+    with run.commit("end"):
+        _conclude(run, error, reasons, write=write)
+        store.pairs.end_cycle(number, ending.value, dict(run.counts), message, run.now)
+    requests = {side: app.calls - calls[side] for side, app in pair.apps.items()}
+    return Report(pair.name, number, ending, dict(run.counts), totals, reasons, error, requests)
+
+
+async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[Totals, tuple[str, ...]]:
+    recover.interrupted(run)
+    if kind is not Kind.RECORD:
+        await observe.both_sides(run, full=kind is Kind.SNAPSHOT or row.snapshot_at is None)
+    totals = Totals()
+    for _ in range(run.pair.tuning.rounds):
+        run.again = False
+        await observe.fetch_hints(run)
+        await recover.look_up(run)
+        await observe.fetch_hints(run)
+        decide.everything(run)
+        planned, reasons = _guard(run)
+        if totals.writes == 0:
+            totals = planned
+        if not write or reasons:
+            return totals, reasons
+        await apply.plan(run)
+        if not run.again:
+            break
+    return totals, ()
+
+
+def _guard(run: Run) -> tuple[Totals, tuple[str, ...]]:
+    """Judge the complete plan. What is held stays staged, for people to read, and observed, to be decided again."""
+    store, pair = run.store, run.pair
+    totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
+    names = pair.names()
+    reasons = [
+        f"{names[side]} listed {shown} of the {linked} linked records: not believed, and nothing was taken for deleted"
+        for side, (shown, linked) in sorted(run.short.items())
+    ]
+    reasons += judge(totals, pair.mapping.rules.guard, names, run.allowance)
+    if reasons:
+        with run.commit("hold"):
+            store.operations.hold_plan(pair.id)
+    return totals, tuple(reasons)
+
+
+def _conclude(run: Run, error: ConnectorError | None, reasons: tuple[str, ...], *, write: bool) -> None:
+    """What the cycle's end means for the pair and its accounts, within the caller's transaction."""
+    pairs, pair = run.store.pairs, run.pair
+    if not write:
+        return
+    if reasons:
+        totals = run.store.operations.totals(pair.id, run.store.links.count(pair.id), [State.HELD])
+        pairs.show_plan(pair.id, pair.mapping.hash, totals)
+        pairs.set_status(pair.id, Status.HALTED, "; ".join(reasons))
+    elif isinstance(error, TellUser):
+        pairs.set_status(pair.id, Status.HALTED, str(error))
+    elif error is None:
+        pairs.spend_allowance(pair.id)
+        pairs.succeeded(pair.id, run.now)

@@ -1,0 +1,215 @@
+"""Reading both sides up to a fixed cut, and keeping what differs from what was last seen.
+
+What differs is stored in the transaction that moves the cursor: from then on nothing can lose it, neither a crash nor
+an operation that fails. A listing that may lag only gives hints; hints are fetched by id before they are decided.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+
+from twoway.core.guard import short_listing
+from twoway.core.mapping import Decoded
+from twoway.core.model import Absence, Fetched, Instant, Page, Presence, Record, Side
+from twoway.engine.run import Run
+from twoway.ports import Consistency
+from twoway.sdk.errors import SnapshotNeeded
+from twoway.state.rows import Observation
+
+
+async def both_sides(run: Run, *, full: bool) -> None:
+    """Pull both sides at the same time. `full` asks for complete listings. Raises the connectors' errors."""
+    row = run.store.pairs.get(run.pair.name)
+    cursors = row.cursors if row else {}
+    await gather(*(_pull(run, side, None if full else cursors.get(side)) for side in Side))
+    if full and not run.short:
+        with run.commit("snapshot done"):
+            run.store.pairs.snapshot_done(run.pair.id, run.now)
+
+
+async def gather(*jobs: Awaitable[object]) -> None:
+    """Run coroutines at the same time; when one fails, let the others end first, then raise what the first raised."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _pull(run: Run, side: Side, cursor: str | None) -> None:
+    started = run.now
+    if cursor is None or run.app(side).capabilities.feed is Consistency.NONE:
+        await _snapshot(run, side)
+    else:
+        try:
+            await _changes(run, side, cursor)
+        except SnapshotNeeded:
+            await _snapshot(run, side)
+    run.observed_at[side] = started
+
+
+async def _changes(run: Run, side: Side, cursor: str) -> None:
+    app = run.app(side)
+    lagging = app.capabilities.feed is not Consistency.CONSISTENT
+    while True:
+        page = await app.changes(cursor)
+        settle = run.pair.settle
+        rows = _sightings(run, side, page.records, hint=lagging, settle=settle)
+        with run.commit(f"observe:{app.account}"):
+            _store(run, side, rows)
+            _absences(run, side, page, lagging=lagging)
+            if page.cursor is not None and page.cursor != cursor:
+                run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
+        if page.last:
+            return
+        cursor = page.cursor or cursor
+
+
+async def _snapshot(run: Run, side: Side) -> None:
+    """List everything. Only an end that the app itself declares, of a listing that is not short, proves an absence."""
+    app, store, pair = run.app(side), run.store, run.pair
+    capabilities = app.capabilities
+    started = run.now
+    feed = (await app.changes(None)).cursor if capabilities.feed is not Consistency.NONE else None
+    lagging = capabilities.snapshot is not Consistency.CONSISTENT
+    store.observations.begin_snapshot(side)
+    window: list[Record] = []
+    cursor: str | None = None
+    last = False
+    while not last:
+        page = await app.snapshot(cursor)
+        window.extend(page.records)
+        cursor, last = page.cursor, page.last
+        if not window or (len(window) < pair.tuning.window and not last):
+            continue
+        rows = _sightings(run, side, window, hint=lagging, settle=0)
+        with run.commit(f"observe:{app.account}"):
+            _store(run, side, rows)
+            store.observations.shown(side, [record.id for record in window])
+        run.counts[f"listed {side}"] += len(window)
+        window = []
+    linked = store.links.count(pair.id)
+    shown = store.observations.shown_linked(pair.id, side)
+    if short_listing(shown, linked, pair.mapping.rules.guard) and run.allowance is None:
+        run.short[side] = (shown, linked)
+        return
+    with run.commit(f"observe:{app.account}"):
+        missing = store.observations.not_shown(pair.id, side, started)
+        store.observations.look_again(pair.id, side, missing, run.now, store.observations.next_rev())
+        store.pairs.set_cursor(pair.id, side, feed)
+
+
+def _sightings(
+    run: Run, side: Side, records: Iterable[Record], *, hint: bool, settle: int
+) -> list[tuple[Observation, Decoded]]:
+    """Decode records into rows of the state; of one that is listed twice, the last."""
+    mapping, now = run.mapping(side), run.now
+    rows = {}
+    for record in records:
+        decoded = mapping.decode(record.values)
+        edited = now if record.modified is None else record.modified
+        rows[record.id] = (
+            Observation(
+                side,
+                record.id,
+                mapping.fingerprint(decoded),
+                "live",
+                None,
+                decoded.values,
+                decoded.problems,
+                record.version,
+                record.modified,
+                record.created,
+                mapping.field_times(record),
+                record.marker,
+                hint,
+                now,
+                max(now, edited + settle) if settle else now,
+            ),
+            decoded,
+        )
+    return list(rows.values())
+
+
+def _store(run: Run, side: Side, rows: Sequence[tuple[Observation, Decoded]]) -> None:
+    """Keep what differs from what was last seen of it, within the caller's transaction."""
+    store, pair = run.store, run.pair
+    if not rows:
+        return
+    seen = {row.record_id: (row.fp or 0, row.version) for row, _ in rows}
+    changed, touched = store.observations.differing(pair.id, side, seen)
+    _put(run, side, [row for row in rows if row[0].record_id in set(changed)])
+    if not rows[0][0].hint:
+        store.links.set_versions(pair.id, side, [(record_id, seen[record_id][1]) for record_id in touched])
+
+
+def _put(run: Run, side: Side, rows: Sequence[tuple[Observation, Decoded]]) -> None:
+    if not rows:
+        return
+    store, pair = run.store, run.pair
+    rev = store.observations.next_rev()
+    store.observations.put(pair.id, [row._replace(rev=rev) for row, _ in rows])
+    keys = run.mapping(side).keys
+    store.links.set_keys(pair.id, side, [(row.record_id, keys(decoded.values)) for row, decoded in rows])
+    run.counts[f"seen {side}"] += len(rows)
+
+
+def _absences(run: Run, side: Side, page: Page, *, lagging: bool) -> None:
+    """What the feed says of records that are no more. From a feed that lags it is a hint like any other."""
+    now = run.now
+    gone = [(record_id, None) for record_id in page.gone] + list(page.merged)
+    rev = run.store.observations.next_rev() if gone or page.ids else 0
+    run.store.observations.put(
+        run.pair.id, [_absence(side, record_id, into, now, rev, hint=lagging) for record_id, into in gone]
+    )
+    run.store.observations.look_again(run.pair.id, side, page.ids, now + run.pair.settle, rev)
+
+
+def _absence(side: Side, record_id: str, into: str | None, now: Instant, rev: int, *, hint: bool) -> Observation:
+    return Observation(
+        side, record_id, None, "merged" if into else "gone", into, hint=hint, seen_at=now, due_at=now, rev=rev
+    )
+
+
+async def fetch_hints(run: Run) -> None:
+    """Read by id whatever was only heard of, on both sides at once."""
+    await gather(*(_fetch_hints(run, side) for side in Side))
+
+
+async def _fetch_hints(run: Run, side: Side) -> None:
+    while hints := run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window):
+        await refresh(run, side, hints)
+
+
+async def refresh(run: Run, side: Side, record_ids: Iterable[str]) -> dict[str, Fetched]:
+    """Read these records by id and store what they are now; they are due at once. Answers what was read."""
+    app = run.app(side)
+    found = await app.fetch(record_ids)
+    with run.commit(f"refresh:{app.account}"):
+        keep(run, side, found)
+    return found
+
+
+def keep(run: Run, side: Side, found: dict[str, Fetched]) -> None:
+    """Store what a read by id showed, within the caller's transaction: this, unlike a listing, is proof."""
+    now, observations = run.now, run.store.observations
+    records = [answer for answer in found.values() if isinstance(answer, Record)]
+    _put(run, side, _sightings(run, side, records, hint=False, settle=0))
+    absent = [answer for answer in found.values() if isinstance(answer, Absence)]
+    rev = observations.next_rev() if absent else 0
+    observations.put(
+        run.pair.id,
+        [
+            _absence(side, answer.id, answer.into if answer.presence is Presence.MERGED else None, now, rev, hint=False)
+            for answer in absent
+            if answer.presence is not Presence.UNKNOWN
+        ],
+    )
+    observations.wait(
+        run.pair.id,
+        [(side, answer.id) for answer in absent if answer.presence is Presence.UNKNOWN],
+        now + run.pair.tuning.retry,
+    )
+    observations.wait(run.pair.id, [(side, answer.id) for answer in found.values() if _known(answer)], now)
+
+
+def _known(answer: Fetched) -> bool:
+    return isinstance(answer, Record) or answer.presence is not Presence.UNKNOWN

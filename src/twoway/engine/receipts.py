@@ -1,0 +1,271 @@
+"""What became of a write, in the store: always within the caller's transaction.
+
+An operation that closes in any state but `done` leaves its records observed. Only what is known of the very write
+moves a base: its own answer, a read at the version it produced, or the form in which the app is known to store it.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from twoway.core.mapping import Decoded
+from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Values
+from twoway.core.plan import State
+from twoway.core.reconcile import moved_bases
+from twoway.core.resolve import DECIDED
+from twoway.engine.run import Run
+from twoway.state.attention import Parking
+from twoway.state.links import Mark, NewLink
+from twoway.state.rows import Link, StagedOperation
+
+
+def store(run: Run, operation: StagedOperation, receipt: Receipt, target: Record | None) -> None:
+    """Store one receipt. `target` is the record as it was read just before the write, if it was."""
+    match receipt.outcome:
+        case Outcome.DONE if operation.edit.kind is Kind.CREATE and receipt.id is None:
+            lose(run, operation)
+        case Outcome.DONE:
+            _done(run, operation, receipt)
+        case Outcome.DUPLICATE:
+            _duplicate(run, operation, receipt)
+        case Outcome.MOVED | Outcome.GONE:
+            _not_landed(run, operation)
+            if operation.record_id is not None:
+                look_again(run, operation.side, [operation.record_id])
+            supersede(run, operation, "the record to be written has changed since it was read")
+        case Outcome.REFUSED:
+            _not_landed(run, operation)
+            refuse(run, operation, receipt.why or "the app refused it", receipt.field)
+        case Outcome.LATER:
+            _not_landed(run, operation)
+            run.store.operations.close([operation.id], State.SUPERSEDED, run.now, receipt.why)
+        case Outcome.UNKNOWN:
+            lose(run, operation)
+
+
+def lose(run: Run, operation: StagedOperation) -> None:
+    """The answer was lost: to be looked up once the request can no longer land."""
+    run.store.operations.lost([operation.id], run.now)
+    run.counts["unknown"] += 1
+
+
+def _not_landed(run: Run, operation: StagedOperation) -> None:
+    run.store.operations.landed([operation.id], "never")
+
+
+def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
+    """It was not sent, or did not take effect: decide again, but not for ever."""
+    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, reason)
+    run.counts["superseded"] += 1
+    run.again = True
+    side, record_id = operation.side.other, operation.counterpart_id
+    if record_id is None:
+        return
+    if run.store.observations.tried(run.pair.id, side, record_id) >= run.pair.tuning.tries:
+        park(
+            run,
+            operation,
+            "unsettled",
+            f"what was decided for it came to nothing {run.pair.tuning.tries} times: {reason}",
+        )
+
+
+def refuse(run: Run, operation: StagedOperation, why: str, field: str | None = None) -> None:
+    """The app will not take it. It is shown to people, and decided again when something changes or in a while."""
+    run.store.operations.close([operation.id], State.FAILED, run.now, why)
+    run.counts["failed"] += 1
+    park(run, operation, "refused", f"{run.app(operation.side).account} refused it: {why}", field)
+
+
+def park(run: Run, operation: StagedOperation, code: str, reason: str, field: str | None = None) -> None:
+    """Set the record that the write carries over aside, with a time to try again."""
+    side, record_id = operation.side.other, operation.counterpart_id
+    if record_id is None:
+        side, record_id = operation.side, operation.record_id
+    assert record_id is not None  # noqa: S101 - an operation names at least one record
+    retry = run.now + run.pair.tuning.retry
+    run.store.attention.park(run.pair.id, [Parking(side, record_id, code, reason, field, retry)], run.now)
+    records = [(side, record_id)]
+    if operation.record_id is not None:
+        records.append((operation.side, operation.record_id))
+    run.store.observations.wait(run.pair.id, records, retry)
+    run.counts["parked"] += 1
+
+
+def look_again(run: Run, side: Side, record_ids: Iterable[str]) -> None:
+    """Fetch these by id before they are decided."""
+    rev = run.store.observations.next_rev()
+    run.store.observations.look_again(run.pair.id, side, record_ids, run.now, rev)
+    run.again = True
+
+
+# -- done
+
+
+def _done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
+    stored = _stored(run, operation, receipt.record)
+    version = receipt.version
+    run.store.operations.close([operation.id], State.DONE, run.now)
+    run.store.operations.landed([operation.id], "done")
+    match operation.edit.kind:
+        case Kind.CREATE:
+            assert receipt.id is not None  # noqa: S101 - `store` has seen to it
+            link_created(run, operation, receipt.id, stored, version)
+        case Kind.UPDATE:
+            settle_update(run, operation, stored, version)
+        case Kind.DELETE | Kind.ARCHIVE:
+            settle_removal(run, operation)
+    run.counts[f"{operation.edit.kind}d {operation.side}"] += 1
+
+
+def _stored(run: Run, operation: StagedOperation, record: Record | None) -> dict[str, Value]:
+    """What the app now holds in the fields that were written, as far as the write's own answer or its known form say."""
+    changed = operation.edit.changed
+    mapping = run.mapping(operation.side)
+    if record is not None:
+        decoded = mapping.decode(record.values)
+        return {name: decoded.values.get(name, value) for name, value in changed.items()}
+    return normal(run, operation.side, changed)
+
+
+def normal(run: Run, side: Side, values: Values) -> dict[str, Value]:
+    """Canonical values as the app is known to store them."""
+    mapping = run.mapping(side)
+    plain = {name: value for name, value in values.items() if not mapping.needs_current([name])}
+    decoded = mapping.decode(run.app(side).normal(mapping.encode_new(plain)))
+    return {name: decoded.values.get(name, value) if value is not None else None for name, value in values.items()}
+
+
+def link_created(
+    run: Run, operation: StagedOperation, record_id: str, stored: Mapping[str, Value], version: str | None
+) -> None:
+    """The record that we created is the counterpart of the one that it was made from."""
+    store, pair, edit = run.store, run.pair, operation.edit
+    target, giver = operation.side, operation.side.other
+    assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
+    blanks = {name: None for name, value in edit.given.items() if value is None and _lives_on(run, target, name)}
+    bases: dict[Side, Values] = {target: {**blanks, **stored}, giver: edit.given}
+    new = NewLink(
+        {target: record_id, giver: operation.counterpart_id},
+        bases,
+        {target: run.mapping(target).fingerprint(Decoded(dict(bases[target]), {})), giver: operation.fps[giver]},
+        {target: version, giver: _version_of(run, giver, operation.counterpart_id)},
+        {target: (version, sorted(edit.changed)) if version else None, giver: None},
+    )
+    if operation.link is None:
+        store.links.add(pair.id, new, run.now)
+    else:
+        previous = store.links.get(operation.link)
+        if previous is not None:
+            store.links.mark(
+                pair.id, [Mark(target, previous.ids[target], "tombstone", "deleted, and created anew")], run.now
+            )
+            store.observations.forget(pair.id, target, previous.ids[target])
+            store.links.drop_keys(pair.id, target, previous.ids[target])
+        store.links.relink(operation.link, new)
+        store.attention.unpark(pair.id, [(giver, operation.counterpart_id)])
+    store.links.set_keys(pair.id, target, [(record_id, run.mapping(target).keys({**blanks, **stored}))])
+    store.observations.settle(pair.id, [(giver, operation.counterpart_id, operation.revs[giver])])
+
+
+def _lives_on(run: Run, side: Side, name: str) -> bool:
+    return bool(run.mapping(side).app_fields(name))
+
+
+def _version_of(run: Run, side: Side, record_id: str) -> str | None:
+    row = run.store.observations.get(run.pair.id, side, record_id)
+    return None if row is None else row.version
+
+
+def settle_update(run: Run, operation: StagedOperation, stored: Values, version: str | None) -> None:
+    """The bases of the written fields move; what was seen of both records is settled, unless more is to be done."""
+    store, pair, edit = run.store, run.pair, operation.edit
+    link = store.links.get(operation.link) if operation.link is not None else None
+    if link is None:
+        return
+    moved = moved_bases(edit, stored, link.bases)
+    bases: dict[Side, Values] = {side: {**link.bases[side], **moved[side]} for side in Side}
+    store.links.set_bases(link.id, bases)
+    differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
+    store.operations.stored(operation.id, differing)
+    fp = run.mapping(edit.side).fingerprint(Decoded(dict(bases[edit.side]), {}))
+    receipt = (version, sorted(edit.changed)) if version else None
+    store.links.set_side(link.id, edit.side, fp, version or link.versions[edit.side], receipt)
+    if run.pair.match_fields & edit.changed.keys():
+        store.links.set_keys(pair.id, edit.side, [(link.ids[edit.side], run.mapping(edit.side).keys(bases[edit.side]))])
+    decided = [name for name, rule in edit.rules.items() if rule == DECIDED]
+    if decided:
+        store.attention.carried_out(link.id, decided)
+    if operation.undoes is not None:
+        other = link.bases[edit.side.other]
+        held = {
+            name: [stored[name], other.get(name)] if edit.side is Side.LEFT else [other.get(name), stored[name]]
+            for name in edit.changed
+        }
+        store.links.hold(link.id, {**link.held, **held})
+    _release(run, operation, link)
+
+
+def _release(run: Run, operation: StagedOperation, link: Link) -> None:
+    store, pair = run.store, run.pair
+    target, giver = operation.side, operation.side.other
+    if store.operations.live_on_link(link.id):
+        # The other side is being written too: its own receipt releases what is left.
+        store.observations.settle(pair.id, [(target, link.ids[target], operation.revs[target])])
+        return
+    if store.attention.has_conflicts(link.id):
+        # What was read before our write must not be taken for a change of what we wrote.
+        rev = store.observations.next_rev()
+        store.observations.look_again(pair.id, target, [link.ids[target]], run.now, rev)
+        store.observations.wait(pair.id, [(side, link.ids[side]) for side in Side])
+        return
+    row = store.observations.get(pair.id, giver, link.ids[giver])
+    if row is not None and row.rev == operation.revs[giver]:
+        store.links.set_seen([(link.id, giver, row.fp, row.version)])
+    store.observations.settle(pair.id, [(side, link.ids[side], operation.revs[side]) for side in Side])
+    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side if not (row and row.problems)])
+
+
+def settle_removal(run: Run, operation: StagedOperation) -> None:
+    """Both records of the link are gone, or the one that left the scope is on its own."""
+    store, pair = run.store, run.pair
+    link = store.links.get(operation.link) if operation.link is not None else None
+    if link is None:
+        return
+    store.links.remove(link.id)
+    reason = operation.edit.rules.get("*", "")
+    store.links.mark(pair.id, [Mark(side, link.ids[side], "tombstone", reason) for side in Side], run.now)
+    for side in Side:
+        store.observations.forget(pair.id, side, link.ids[side])
+        store.links.drop_keys(pair.id, side, link.ids[side])
+    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side])
+
+
+# -- an app that has the record already
+
+
+def _duplicate(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
+    _not_landed(run, operation)
+    if operation.edit.kind is not Kind.CREATE or receipt.id is None:
+        refuse(run, operation, receipt.why or "another record has this key already")
+        return
+    adopt(run, operation, receipt.id)
+
+
+def adopt(run: Run, operation: StagedOperation, record_id: str) -> None:
+    """Link a record that the app had already: with no base, so that nothing of it is taken for written by us."""
+    store, pair = run.store, run.pair
+    target, giver = operation.side, operation.side.other
+    assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
+    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, f"{run.app(target).account} has it already")
+    if store.links.of(pair.id, target, record_id) is not None:
+        reason = f"{run.app(target).account} has one already, {record_id}, which is linked to another record"
+        park(run, operation, "duplicate", reason)
+        return
+    ids = {target: record_id, giver: operation.counterpart_id}
+    empty = NewLink(ids, {side: {} for side in Side}, dict.fromkeys(Side), dict.fromkeys(Side), dict.fromkeys(Side))
+    if operation.link is None:
+        store.links.add(pair.id, empty, run.now)
+    else:
+        store.links.relink(operation.link, empty)
+    run.counts["linked"] += 1
+    for side, one in ids.items():
+        look_again(run, side, [one])

@@ -1,0 +1,146 @@
+"""What an earlier cycle left in flight: found out before anything is sent again.
+
+A write of which the answer was lost is not looked up before the request can no longer land and the app's index has
+caught up with it; until then its records are left alone. A create is found by our marker where the app keeps one; else
+among the records that were born since, and never by the match key alone: a person may have edited that by now.
+"""
+
+from collections.abc import Mapping
+
+from twoway.core.model import MARKER, Absence, Fetched, Kind, Record, Side, Value
+from twoway.core.plan import State
+from twoway.engine import receipts
+from twoway.engine.run import Run
+from twoway.state.attention import Parking
+from twoway.state.links import Mark
+from twoway.state.rows import Observation, StagedOperation
+
+
+def interrupted(run: Run) -> None:
+    """At the start of a cycle: what was staged is decided anew, what was sent is in doubt from now on."""
+    in_doubt = run.store.operations.in_state(run.pair.id, State.SENT)
+    with run.commit("recover"):
+        run.store.operations.lost([operation.id for operation in in_doubt], run.now)
+        run.store.operations.drop_plan(run.pair.id, run.now)
+
+
+async def look_up(run: Run) -> None:
+    """Settle the operations in doubt whose time has come, by what the apps show now."""
+    for operation in run.store.operations.in_state(run.pair.id, State.UNKNOWN):
+        capabilities = run.app(operation.side).capabilities
+        ripe = (operation.lost_at or 0) + capabilities.request_lifetime + capabilities.lag
+        # A listing that began before the request could no longer land proves nothing about it.
+        if run.observed_at.get(operation.side, 0) <= ripe:
+            continue
+        if operation.edit.kind is Kind.CREATE:
+            await _created(run, operation)
+        else:
+            await _written(run, operation)
+
+
+async def _written(run: Run, operation: StagedOperation) -> None:
+    assert operation.record_id is not None  # noqa: S101 - only a create has none
+    answer = (await run.app(operation.side).fetch([operation.record_id]))[operation.record_id]
+    if isinstance(answer, Absence) and not answer.presence.proves_absence and answer.into is None:
+        return
+    with run.commit("looked up"):
+        if operation.edit.kind is not Kind.UPDATE:
+            if isinstance(answer, Absence) and answer.presence.proves_absence:
+                _close_done(run, operation)
+                receipts.settle_removal(run, operation)
+            else:
+                _again(run, operation)
+            return
+        held = _holds(run, operation, answer)
+        if held is None:
+            _again(run, operation)
+            return
+        _close_done(run, operation)
+        receipts.settle_update(run, operation, held, None)
+
+
+def _holds(run: Run, operation: StagedOperation, answer: Fetched) -> Mapping[str, Value] | None:
+    """What was sent, in the form in which the app stores it, if the record holds just that."""
+    if not isinstance(answer, Record):
+        return None
+    decoded = run.mapping(operation.side).decode(answer.values)
+    wanted = receipts.normal(run, operation.side, operation.edit.changed)
+    return wanted if all(decoded.values.get(name) == value for name, value in wanted.items()) else None
+
+
+def _close_done(run: Run, operation: StagedOperation) -> None:
+    run.store.operations.close([operation.id], State.DONE, run.now, "found to have landed")
+    run.store.operations.landed([operation.id], "done")
+    run.counts[f"{operation.edit.kind}d {operation.side}"] += 1
+
+
+def _again(run: Run, operation: StagedOperation) -> None:
+    """It did not land, or somebody wrote over it since: decide again from what both records are now."""
+    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "not found to have landed")
+    run.store.operations.landed([operation.id], "unknown")
+    for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
+        if record_id is not None:
+            receipts.look_again(run, side, [record_id])
+
+
+async def _created(run: Run, operation: StagedOperation) -> None:
+    side, app = operation.side, run.app(operation.side)
+    if MARKER in app.capabilities.find_fields:
+        marker = run.store.marker(operation.id)
+        ids = list((await app.find(MARKER, [marker])).get(marker, ()))
+        with run.commit("looked up"):
+            if ids:
+                _adopt_own(run, operation, ids[0])
+            else:
+                _again(run, operation)
+        return
+    since = (operation.sent_at or 0) - app.capabilities.resolution
+    wanted = receipts.normal(run, side, operation.edit.changed)
+    with run.commit("looked up"):
+        born = [
+            row
+            for row in run.store.observations.born_since(run.pair.id, side, since)
+            if not _set_aside(run, side, row.record_id)
+        ]
+        same = [row for row in born if all(row.values.get(name) == value for name, value in wanted.items())]
+        if len(same) == 1:
+            _adopt_own(run, operation, same[0].record_id)
+        elif not born:
+            _again(run, operation)
+        else:
+            _set_all_aside(run, operation, born)
+
+
+def _set_aside(run: Run, side: Side, record_id: str) -> bool:
+    mark = run.store.links.marks(run.pair.id, side, [record_id]).get(record_id)
+    return mark is not None and mark.kind == "retired"
+
+
+def _adopt_own(run: Run, operation: StagedOperation, record_id: str) -> None:
+    """The record is ours: what we sent is its base, so that whatever a person changed since is a change."""
+    if run.store.links.of(run.pair.id, operation.side, record_id) is not None:
+        receipts.adopt(run, operation, record_id)
+        return
+    _close_done(run, operation)
+    stored = receipts.normal(run, operation.side, operation.edit.changed)
+    receipts.link_created(run, operation, record_id, stored, None)
+    receipts.look_again(run, operation.side, [record_id])
+
+
+def _set_all_aside(run: Run, operation: StagedOperation, born: list[Observation]) -> None:
+    """One of these may be the record that we made, and which cannot be told: a person must look, and nothing is sent."""
+    side, giver, store, pair = operation.side, operation.side.other, run.store, run.pair
+    assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
+    reason = (
+        f"a record was sent to {run.app(side).account} and the answer was lost; whether it is one of "
+        f"{', '.join(row.record_id for row in born[:5])} cannot be told: link the right one with `twoway links set`"
+    )
+    store.operations.close([operation.id], State.FAILED, run.now, reason)
+    marks = [Mark(side, row.record_id, "retired", reason) for row in born]
+    if operation.link is None:
+        marks.append(Mark(giver, operation.counterpart_id, "retired", reason))
+    store.links.mark(pair.id, marks, run.now)
+    rows = [(giver, operation.counterpart_id), *((side, row.record_id) for row in born)]
+    store.attention.park(pair.id, [Parking(of, record_id, "in doubt", reason) for of, record_id in rows], run.now)
+    store.observations.wait(pair.id, rows)
+    run.counts["parked"] += len(rows)

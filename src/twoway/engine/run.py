@@ -1,0 +1,89 @@
+"""What the steps of one cycle share."""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from twoway.core.mapping import Mapping as CompiledMapping
+from twoway.core.mapping import SideMapping
+from twoway.core.model import Instant, Side
+from twoway.core.plan import Totals
+from twoway.engine.app import App
+from twoway.ports import Clock
+from twoway.state.pairs import Lease
+from twoway.state.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Sizes and ages. Durations are milliseconds."""
+
+    window: int = 1000
+    """Records that are held in memory at once, for each side."""
+    concurrency: int = 4
+    """Batches of writes that are under way at once, for each side."""
+    source_age: int = 60_000
+    """A write carries over what was read no longer ago than this; else it is read again first."""
+    rounds: int = 4
+    """Times that a cycle decides anew what its own writes found changed."""
+    tries: int = 5
+    """Decisions about the same content that may come to nothing before the record is parked."""
+    retry: int = 600_000
+    """A parked record, and an account that refused us, are tried again after so long."""
+    duplicate_retry: int = 3_600_000
+    """Records with the same key are looked at again after so long, without any request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairContext:
+    """A pair that can be run: its number in the state, its compiled mapping and its two apps."""
+
+    id: int
+    name: str
+    mapping: CompiledMapping
+    apps: Mapping[Side, App]
+    settle: int = 0
+    """Milliseconds for which a record must have been left alone before a change of it is carried over."""
+    tuning: Tuning = field(default_factory=Tuning)
+
+    @property
+    def match_fields(self) -> frozenset[str]:
+        """The fields by which records are matched."""
+        return frozenset(name for key in self.mapping.match for name in key)
+
+    def names(self) -> dict[Side, str]:
+        """The accounts' names, for messages."""
+        return {side: app.account for side, app in self.apps.items()}
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One cycle at work."""
+
+    pair: PairContext
+    store: Store
+    clock: Clock
+    lease: Lease | None
+    cycle: int
+    counts: Counter[str] = field(default_factory=Counter)
+    observed_at: dict[Side, Instant] = field(default_factory=dict)
+    short: dict[Side, tuple[int, int]] = field(default_factory=dict)
+    """For a side whose complete listing lacked too many: how many of the linked records it showed, and how many are."""
+    allowance: Totals | None = None
+    again: bool = False
+    """Something that was written turned out to be otherwise than decided: decide once more."""
+
+    @property
+    def now(self) -> Instant:
+        return self.clock.now()
+
+    def app(self, side: Side) -> App:
+        return self.pair.apps[side]
+
+    def mapping(self, side: Side) -> SideMapping:
+        return self.pair.mapping.side(side)
+
+    def commit(self, name: str) -> AbstractContextManager[None]:
+        """One transaction of this cycle: refused when another process has taken the pair over."""
+        return self.store.commit(name, self.lease, self.now)
