@@ -13,7 +13,7 @@ PYPI := https://pypi.org/simple
 # A user's own uv settings (mirrors, private indexes) must not find their way into the lock files.
 UV_LOCKING := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_PYTHON_DOWNLOADS=never $(UV) --no-config
 
-.PHONY: help demo test test-core test-rest check fmt bench lock setup clean
+.PHONY: help demo test test-core test-rest check lint format types layers rules fmt bench lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,11 +31,22 @@ test-core: $(READY)
 test-rest: $(READY)
 	@$(PY) -m pytest -q --ignore=tests/core
 
-check: $(READY) ## Lint, format, types, layers, and the repository's own rules
-	@.venv/bin/ruff check
-	@.venv/bin/ruff format --check
+check: lint format types layers rules ## Lint, format, types, layers, and the repository's own rules
+
+lint: $(READY)
+	@.venv/bin/ruff check --quiet
+
+format: $(READY)
+	@.venv/bin/ruff format --check --quiet
+
+types: $(READY)
 	@.venv/bin/mypy
+
+layers: $(READY)
 	@.venv/bin/lint-imports
+
+# Among others: no file over 500 lines, no clock read outside its module, lock files that fit the project.
+rules: $(READY)
 	@$(PY) -m pytest -q tests/test_repository.py
 
 fmt: $(READY) ## Mend what can be mended by itself

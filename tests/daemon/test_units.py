@@ -87,8 +87,12 @@ def test_a_unit_is_hardened(unit: str, key: str, values: list[str]) -> None:
 @pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
 def test_secrets_come_as_credentials_and_never_by_the_environment(unit: str) -> None:
     service = _read(unit)["Service"]
-    assert service["LoadCredential"]
-    assert not set(service) & {"Environment", "EnvironmentFile", "PassEnvironment"}
+    assert service["LoadCredential"] == ["alerts.webhook_url"]
+    assert not set(service) & {"EnvironmentFile", "PassEnvironment"}
+    assert service["Environment"] == [
+        "TWOWAY_CONFIG=/etc/twoway/config.yaml",
+        "TWOWAY_STATE__PATH=%S/twoway/twoway.db",
+    ]
 
 
 def test_both_services_are_confined_alike() -> None:

@@ -385,7 +385,7 @@ def test_a_connector_speaks_for_its_app() -> None:
     wire = Wire(spent)
     error = failure(wire, get(), classify=classify)
     assert isinstance(error, QuotaSpent)
-    assert str(error) == "the day's requests are used up (free)"
+    assert str(error) == "crm: the day's requests are used up (free)"
     assert error.status == 429
     assert len(wire.requests) == 1
 

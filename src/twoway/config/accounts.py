@@ -1,8 +1,9 @@
 """Reading `config.yaml`: what the model cannot check by itself, which is mostly secrets and where they come from."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import SecretStr, ValidationError
 
@@ -12,7 +13,7 @@ from twoway.config.strict import complaints
 from twoway.config.yamlfile import Document, Where
 
 _FILE = "_file"
-_SECRET_SETTINGS = (("state", "url"), ("alerts", "webhook_url"), ("alerts", "ping_url"))
+_STATE = "twoway.db"
 
 
 class AppKeys(Protocol):
@@ -55,13 +56,13 @@ def _written_secrets(document: Document) -> list[Problem]:
     for name, account in accounts.items() if isinstance(accounts, dict) else ():
         secrets = account.get("secrets") if isinstance(account, dict) else None
         places += [("accounts", name, "secrets", key) for key in secrets or () if not key.endswith(_FILE)]
-    places += [place for place in _SECRET_SETTINGS if document.holds(place)]
+    if document.data.get("alerts") and document.holds(("alerts", "webhook_url")):
+        places.append(("alerts", "webhook_url"))
     return [
         document.problem(
             place,
-            f"a secret does not belong in this file; valid: {place[-1]}{_FILE} with the path of a file, "
-            f"{variable(place)} in the environment, or the systemd credential {place[-3 if len(place) > 2 else -2]}"
-            f".{place[-1]}".replace("accounts.", ""),
+            f"a secret does not belong in this file; valid: {place[-1]}{_FILE} with the path of a file, {variable(place)} "
+            f"in the environment, or the systemd credential {'__'.join(one for one in place if one != 'secrets')}",
         )
         for place in places
     ]
@@ -74,16 +75,20 @@ def _resolve(settings: Settings, document: Document, problems: list[Problem]) ->
         name: account.model_copy(update={"secrets": _secrets(name, account, document, problems)})
         for name, account in settings.accounts.items()
     }
-    update: dict[str, Any] = {"accounts": accounts, "pairs": folder / settings.pairs}
-    for section, key in _SECRET_SETTINGS:
-        part = update.get(section, getattr(settings, section))
-        file = getattr(part, key + _FILE)
-        if file is not None and getattr(part, key) is None:
-            secret = _read(folder / file, (section, key + _FILE), document, problems)
-            part = part.model_copy(update={key: secret})
-        update[section] = part
-    update["state"] = update["state"].model_copy(update={"path": folder / settings.state.path})
-    return settings.model_copy(update=update)
+    alerts = settings.alerts
+    if alerts.webhook_url is None and alerts.webhook_url_file is not None:
+        url = _read(folder / alerts.webhook_url_file, ("alerts", "webhook_url_file"), document, problems)
+        alerts = alerts.model_copy(update={"webhook_url": url})
+    home = Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0])
+    state = settings.state.path or home / _STATE
+    return settings.model_copy(
+        update={
+            "accounts": accounts,
+            "pairs": folder / settings.pairs,
+            "alerts": alerts,
+            "state": settings.state.model_copy(update={"path": folder / state}),
+        }
+    )
 
 
 def _secrets(name: str, account: AccountSection, document: Document, problems: list[Problem]) -> dict[str, SecretStr]:

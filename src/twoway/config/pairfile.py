@@ -6,14 +6,13 @@ The models check shapes and words; what the options mean together is checked by 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.cron import CronTrigger
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from twoway.config.strict import Strict
-from twoway.config.units import Duration, Share, span
+from twoway.config.units import Duration, Share, check_cron, parse_duration, span
 from twoway.core import spec
 from twoway.core.model import Raw
 from twoway.core.rules import Blank, Direction, Drift, GuardRules, OnDelete, OnEditedDelete, OnLeave, Policy, Start
@@ -83,16 +82,23 @@ class GuardPart(Strict):
 class SchedulePart(Strict):
     """`schedule:`."""
 
-    every: Duration = span("5m", "How often to look for changes.")
-    snapshot: str | None = Field(default="0 3 * * *", description="When to list everything: five cron fields, or null.")
-    timezone: str = Field(default="UTC", description="The time zone of `snapshot`.")
-    settle: Duration = span("10s", "How long a record must have rested before it is written on.")
-    jitter: Duration = span("0s", "Up to so much is added to `every` at random.")
+    every: Duration | None = Field(
+        default=None,
+        description="How often to look for changes; 5m if neither this nor `cron` is given.",
+        json_schema_extra={"default": "5m"},
+    )
+    cron: str | None = Field(default=None, description="When to look for changes instead: five cron fields.")
+    snapshot: str | None = Field(
+        default="0 3 * * *", description="When to list everything: five cron fields, or null for never."
+    )
+    timezone: str = Field(default="UTC", description="The time zone of `cron` and `snapshot`.")
+    settle: Duration = span("10s", "How long a record must have rested before it is carried over.")
+    jitter: Duration = span("0s", "Up to so much is added to each time at random.")
 
     @field_validator("every")
     @classmethod
-    def _often(cls, every: int) -> int:
-        if every < 1_000:
+    def _not_too_often(cls, every: int | None) -> int | None:
+        if every is not None and every < 1_000:
             raise ValueError("too often; valid: 1s and longer")
         return every
 
@@ -105,15 +111,16 @@ class SchedulePart(Strict):
             raise ValueError("unknown time zone; valid: names such as Europe/Berlin, or UTC") from None
         return name
 
-    @field_validator("snapshot")
+    @field_validator("cron", "snapshot")
     @classmethod
-    def _cron(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                CronTrigger.from_crontab(text, timezone="UTC")
-            except ValueError:
-                raise ValueError('not five cron fields; valid: such as "0 3 * * *" (each day at 3:00)') from None
-        return text
+    def _cron(cls, line: str | None) -> str | None:
+        return None if line is None else check_cron(line)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if self.every is not None and self.cron is not None:
+            raise ValueError("`every` and `cron` exclude each other; leave one out")
+        return self
 
 
 def _place(raw: Any) -> Any:
@@ -242,9 +249,13 @@ class PairFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a pair runs. Durations are milliseconds; `snapshot` is five cron fields, `None` for never."""
+    """When a pair runs: `every` so many milliseconds or by the `cron` line; one of them is `None`.
 
-    every: int
+    `snapshot` is a cron line, `None` for never. `settle` and `jitter` are milliseconds.
+    """
+
+    every: int | None
+    cron: str | None
     snapshot: str | None
     timezone: str
     settle: int
@@ -254,7 +265,8 @@ class Schedule:
 def to_schedule(file: PairFile) -> Schedule:
     """The file's schedule, which decides nothing about values and so is no part of the mapping."""
     part = file.schedule
-    return Schedule(part.every, part.snapshot, part.timezone, part.settle, part.jitter)
+    every = parse_duration("5m") if part.every is None and part.cron is None else part.every
+    return Schedule(every, part.cron, part.snapshot, part.timezone, part.settle, part.jitter)
 
 
 def to_spec(file: PairFile) -> spec.MappingSpec:

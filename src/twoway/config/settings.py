@@ -30,14 +30,6 @@ class Access(StrEnum):
     WRITE = "write"
 
 
-class RateSection(Strict):
-    """`accounts.NAME.rate`: a tighter limit than the app's own, to leave room for others."""
-
-    per_second: float | None = Field(default=None, gt=0, description="Requests a second.")
-    per_day: int | None = Field(default=None, gt=0, description="Requests a day, in UTC.")
-    parallel: int = Field(default=4, ge=1, le=64, description="Requests under way at one time.")
-
-
 class AccountSection(Strict):
     """`accounts.NAME`: one login to one app."""
 
@@ -49,17 +41,15 @@ class AccountSection(Strict):
     secrets: dict[str, SecretStr] = Field(
         default={}, description="The login: `KEY_file` names the file that holds the secret KEY."
     )
-    rate: RateSection = Field(default=RateSection(), description="Limits of our own, below the app's.")
-    timeout: Duration = span("30s", "How long one request may take.")
 
 
 class StateSection(Strict):
     """`state`: the database of links, history and plans."""
 
-    path: Path = Field(default=Path("twoway.db"), description="The SQLite file; relative to config.yaml.")
-    url: SecretStr | None = Field(default=None, description="PostgreSQL instead: postgresql://…; from the environment.")
-    url_file: Path | None = Field(default=None, description="The file that holds `url`.")
-    history: Duration = span("90d", "How long overwritten values are kept, for undo.")
+    path: Path | None = Field(
+        default=None,
+        description="The SQLite file, relative to config.yaml; twoway.db in systemd's state directory, else beside it.",
+    )
 
 
 class LoggingSection(Strict):
@@ -68,42 +58,40 @@ class LoggingSection(Strict):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is told."
     )
-    format: Literal["auto", "console", "json"] = Field(
-        default="auto", description="`auto`: console on a terminal, else json."
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="`auto`: text on a terminal, else JSON."
     )
 
 
 class AlertsSection(Strict):
     """`alerts`: who is told when something needs a person."""
 
-    webhook_url: SecretStr | None = Field(default=None, description="Receives a JSON POST for each alert; a secret.")
-    webhook_url_file: Path | None = Field(default=None, description="The file that holds `webhook_url`.")
-    ping_url: SecretStr | None = Field(
-        default=None, description="Asked for after each good cycle (dead man's switch); a secret."
+    command: list[str] | None = Field(
+        default=None, min_length=1, description="A program and its arguments; it gets each alert as JSON on its input."
     )
-    ping_url_file: Path | None = Field(default=None, description="The file that holds `ping_url`.")
-    stale_after: Duration = span("1h", "A pair without a good cycle for so long raises an alert.")
-    repeat: Duration = span("1d", "An alert that lasts is repeated so often.")
+    webhook_url: SecretStr | None = Field(default=None, description="Receives each alert as JSON by POST; a secret.")
+    webhook_url_file: Path | None = Field(default=None, description="The file that holds `webhook_url`.")
+    missed_cycles: int = Field(
+        default=3, ge=1, description="A pair is stalled after so many cycles in a row without success."
+    )
 
 
 class EngineSection(Strict):
     """`engine`: how carefully, and how much at one time."""
 
-    window: int = Field(
-        default=1000, ge=1, le=100_000, description="Records that are decided together; memory follows it."
-    )
-    source_age: Duration = span("60s", "A record read longer ago than this is read again before a write.")
-    retry_first: Duration = span("5m", "When a parked record is tried again for the first time.")
-    retry_longest: Duration = span("1d", "The longest wait between two tries of a parked record.")
-    supersede_limit: int = Field(default=5, ge=1, description="A decision that was overtaken so often is parked.")
+    window: int = Field(default=1000, ge=1, le=100_000, description="Records held in memory at one time, each side.")
+    concurrency: int = Field(default=4, ge=1, le=64, description="Batches of writes under way at one time, each side.")
+    source_age: Duration = span("60s", "A record read longer ago than this is read again before it is carried over.")
+    rounds: int = Field(default=4, ge=1, description="Times that a cycle decides anew what its own writes moved.")
+    tries: int = Field(default=5, ge=1, description="Vain decisions about the same content before it is parked.")
+    retry: Duration = span("10m", "When a parked record, or an account that refused us, is tried again.")
+    duplicate_retry: Duration = span("1h", "When records with the same key are looked at again.")
 
 
 class DaemonSection(Strict):
     """`daemon`."""
 
-    parallel: int = Field(default=4, ge=1, le=64, description="Pairs that run at one time.")
     grace: Duration = span("30s", "How long a cycle may go on after the daemon was told to stop.")
-    listen: str | None = Field(default=None, description="host:port for webhooks, health and metrics; null for none.")
 
 
 class Settings(BaseSettings):
@@ -123,11 +111,9 @@ class Settings(BaseSettings):
     @classmethod
     def _names(cls, accounts: dict[str, AccountSection]) -> dict[str, AccountSection]:
         for name in accounts:
-            # Each account must be nameable in an environment variable and in a credential's file name.
+            # Each account must be nameable in an environment variable.
             if not name.isascii() or not name.isidentifier() or name != name.lower() or "__" in name:
                 raise ValueError(f"{name}: not an account's name; valid: lower-case letters, digits and _")
-            if name in cls.model_fields:
-                raise ValueError(f"{name}: not an account's name, for it is the name of a section")
         return accounts
 
     @classmethod
@@ -173,7 +159,10 @@ class EnvironmentSource(PydanticBaseSettingsSource):
 
 
 class CredentialsSource(PydanticBaseSettingsSource):
-    """systemd's credentials: `ACCOUNT.KEY` is a secret of an account, `SECTION.KEY` a setting."""
+    """systemd's credentials: `accounts__ACCOUNT__KEY` is a secret of an account, `SECTION__KEY` any other setting.
+
+    Others may share the folder: what names no account of ours and no section is left alone.
+    """
 
     def __init__(self, settings_cls: type[BaseSettings], accounts: frozenset[str]) -> None:
         super().__init__(settings_cls)
@@ -187,14 +176,14 @@ class CredentialsSource(PydanticBaseSettingsSource):
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         found: dict[str, Any] = {}
         for file in sorted(Path(folder).iterdir()) if folder and Path(folder).is_dir() else ():
-            section, dot, key = file.name.partition(".")
-            if not dot or not key or not file.is_file():
-                continue
-            if section in self._accounts:
-                account = found.setdefault("accounts", {}).setdefault(section, {})
-                account.setdefault("secrets", {})[key] = read_secret(file)
-            elif section in self.settings_cls.model_fields:
-                found.setdefault(section, {})[key] = read_secret(file)
+            match file.name.split("__"):
+                case ["accounts", account, key] | ["accounts", account, "secrets", key] if account in self._accounts:
+                    accounts = found.setdefault("accounts", {})
+                    accounts.setdefault(account, {}).setdefault("secrets", {})[key] = read_secret(file)
+                case [section, key] if section in self.settings_cls.model_fields and section != "accounts":
+                    found.setdefault(section, {})[key] = read_secret(file)
+                case _:
+                    pass
         return found
 
 

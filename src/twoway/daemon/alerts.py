@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from twoway.core.model import Instant
+from twoway.ports import Clock
 
 _log = structlog.get_logger(__name__)
 
@@ -47,15 +48,17 @@ class DeliveryFailed(Exception):
 
 
 class Alerts:
-    """Delivers each condition once until it is cleared.
+    """Delivers each condition once until it is cleared; with `repeat`, once in so many milliseconds.
 
     It remembers for as long as it lives: after a restart, a condition that still holds is told again. An alert that
     could not be delivered is logged, and tried again when its condition is next reported.
     """
 
-    def __init__(self, deliver: Deliver | None) -> None:
+    def __init__(self, deliver: Deliver | None, clock: Clock, *, repeat: int | None = None) -> None:
         self._deliver = deliver
-        self._told: set[Condition] = set()
+        self._clock = clock
+        self._repeat = repeat
+        self._told: dict[Condition, Instant] = {}
 
     @property
     def told(self) -> frozenset[Condition]:
@@ -68,10 +71,11 @@ class Alerts:
         The alert is the JSON object `{"alert": "halted", "subject": "crm-newsletter", "reason": …, "remedy": …,
         "since": milliseconds}`. `reason` and `remedy` are for people, and hold no customer's value.
         """
-        if self._deliver is None or condition in self._told:
+        now, before = self._clock.now(), self._told.get(condition)
+        if self._deliver is None or (before is not None and (self._repeat is None or now < before + self._repeat)):
             return False
         # Marked before the wait: another report of the same meanwhile must not deliver it twice.
-        self._told.add(condition)
+        self._told[condition] = now
         alert = {
             "alert": condition.trouble.value,
             "subject": condition.subject,
@@ -82,7 +86,7 @@ class Alerts:
         try:
             await self._deliver(orjson.dumps(alert))
         except BaseException as error:
-            self._told.discard(condition)
+            self._told.pop(condition, None)
             if not isinstance(error, DeliveryFailed):
                 raise
             _log.error("alert_failed", alert=condition.trouble.value, subject=condition.subject, reason=str(error))
@@ -91,7 +95,7 @@ class Alerts:
 
     def clear(self, condition: Condition) -> None:
         """The condition is over: it is told anew when it comes back."""
-        self._told.discard(condition)
+        self._told.pop(condition, None)
 
 
 def by_command(command: Sequence[str], *, timeout: float = 30.0, environ: Mapping[str, str] = os.environ) -> Deliver:

@@ -6,9 +6,9 @@ hand. The file stays where it is: removing it would let two processes lock two f
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 
 class StateBusy(Exception):
@@ -25,43 +25,32 @@ class StateBusy(Exception):
         self.pid = pid
 
 
-class StateLock:
-    """A context manager that holds the lock of the state file `state`, or raises `StateBusy` at once.
+@contextmanager
+def state_lock(state: Path) -> Iterator[Path]:
+    """Hold the lock of the state file `state` for as long as the context lasts; gives the lock file's path.
 
-    The lock file is `<state>.lock`, readable by its owner only. It works on a local file system; over NFS it is as
-    good as the server's locks.
+    Raises `StateBusy` at once where another process, or another part of this one, holds it. The lock file is
+    `<state>.lock`, readable by its owner only. It works on a local file system; over NFS it is as good as the
+    server's locks.
     """
-
-    def __init__(self, state: Path) -> None:
-        self.path = state.with_name(f"{state.name}.lock")
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> Self:
-        # Python opens files close-on-exec, so no child inherits the lock and keeps it beyond our end.
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    path = state.with_name(f"{state.name}.lock")
+    # Python opens files close-on-exec, so no child inherits the lock and keeps it beyond our end.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = _read_pid(descriptor)
-            os.close(descriptor)
-            raise StateBusy(self.path, pid) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
+            raise StateBusy(path, _read_pid(descriptor)) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+        try:
+            yield path
+        finally:
+            os.ftruncate(descriptor, 0)
             # By name: a child that is being started this instant still shares the descriptor.
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            os.close(self._descriptor)
-            self._descriptor = None
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
 
 
 def _read_pid(descriptor: int) -> int | None:

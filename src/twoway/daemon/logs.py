@@ -52,8 +52,7 @@ class Redactor:
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
-            if not key.startswith("_"):
-                event[key] = self._value(key, value)
+            event[key] = self._value(key, value)
         return event
 
     def text(self, text: str) -> str:
@@ -80,7 +79,7 @@ class Redactor:
 def configure(
     *,
     level: str = "info",
-    form: Literal["auto", "json", "text"] = "auto",
+    form: Literal["auto", "console", "json"] = "auto",
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> None:
@@ -93,7 +92,7 @@ def configure(
     if level.lower() not in levels:
         raise ValueError(f"There is no log level {level!r}; valid are {', '.join(levels)}")
     stream = sys.stderr if stream is None else stream
-    text = form == "text" or (form == "auto" and stream.isatty())
+    text = form == "console" or (form == "auto" and stream.isatty())
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -7,8 +7,7 @@ up before anything is sent again.
 
 from collections.abc import Mapping, Sequence
 
-from twoway.core.model import Fetched, Kind, Outcome, RawValues, Receipt, Record, Side, Write
-from twoway.core.plan import State
+from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import receipts
@@ -49,10 +48,9 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
         run.store.operations.sent([operation.id for operation in sent], run.now)
         run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
-    targets = dict(ready)
     with run.commit("receipts"):
         for operation, receipt in zip(sent, answers, strict=True):
-            receipts.store(run, operation, receipt, targets[operation])
+            receipts.store(run, operation, receipt)
     if error is not None:
         raise error
 
@@ -124,7 +122,7 @@ async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) 
 
 
 async def _read_targets(run: Run, side: Side, batch: Sequence[StagedOperation]) -> Mapping[str, Fetched]:
-    """Read again the records about to be written, but where the app itself refuses a write to a version that is past."""
+    """Read again the records about to be written, unless the app itself refuses a write to a past version."""
     app, mapping = run.app(side), run.mapping(side)
     wanted = []
     for operation in batch:
@@ -204,8 +202,8 @@ def _writes(run: Run, side: Side, ready: Sequence[tuple[StagedOperation, Record 
             refused.append((operation, error))
     if refused:
         with run.commit("refused"):
-            for operation, error in refused:
-                receipts.refuse(run, operation, error.why, error.field)
+            for operation, invalid in refused:
+                receipts.refuse(run, operation, invalid.why, invalid.field)
     return writes
 
 

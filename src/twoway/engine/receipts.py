@@ -17,8 +17,8 @@ from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link, StagedOperation
 
 
-def store(run: Run, operation: StagedOperation, receipt: Receipt, target: Record | None) -> None:
-    """Store one receipt. `target` is the record as it was read just before the write, if it was."""
+def store(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
+    """Store what became of one write."""
     match receipt.outcome:
         case Outcome.DONE if operation.edit.kind is Kind.CREATE and receipt.id is None:
             lose(run, operation)
@@ -117,7 +117,7 @@ def _done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
 
 
 def _stored(run: Run, operation: StagedOperation, record: Record | None) -> dict[str, Value]:
-    """What the app now holds in the fields that were written, as far as the write's own answer or its known form say."""
+    """What the app now holds in the written fields, as far as the write's own answer or the known form say."""
     changed = operation.edit.changed
     mapping = run.mapping(operation.side)
     if record is not None:

@@ -128,7 +128,7 @@ def _adopt_own(run: Run, operation: StagedOperation, record_id: str) -> None:
 
 
 def _set_all_aside(run: Run, operation: StagedOperation, born: list[Observation]) -> None:
-    """One of these may be the record that we made, and which cannot be told: a person must look, and nothing is sent."""
+    """One of these may be the record that we made, and which one cannot be told: a person must look."""
     side, giver, store, pair = operation.side, operation.side.other, run.store, run.pair
     assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
     reason = (

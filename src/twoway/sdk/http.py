@@ -118,8 +118,8 @@ class HttpClient:
     """Requests to one account of one app.
 
     `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits
-    within it, by name, for some; `concurrency` how many requests may be under way; `timeout` seconds for
-    connecting and for each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
+    within it, by name; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
+    each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
     `transport` replaces the network, for tests.
     """
 
@@ -299,6 +299,8 @@ class HttpClient:
             error = classify(response.status, response.headers, response.body) if classify else None
             if error is not None:
                 error.status = response.status if error.status is None else error.status
+                if not error.message.startswith(self.name):
+                    error.message = f"{self.name}: {error.message}"  # a person may have several accounts of one app
                 return self._scrubbed(error)
         return self._scrubbed(by_status(response, host=self._host, now=self._clock.now()))
 

@@ -1,0 +1,381 @@
+"""An app that lives in memory: stateful, with every capability of the contract to be switched on or off.
+
+People edit it through `human_*`, the engine through the connector that `MemoryConnector` is. Its log of writes is what
+tests judge by: it is the app's own, not the engine's.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from twoway.core.model import (
+    MARKER,
+    Absence,
+    Fetched,
+    Instant,
+    Kind,
+    Page,
+    Presence,
+    Raw,
+    RawValues,
+    Receipt,
+    Record,
+    Write,
+)
+from twoway.ports import (
+    AccountInfo,
+    Capabilities,
+    Clock,
+    CollectionInfo,
+    Consistency,
+    FieldInfo,
+    FieldType,
+    HookRequest,
+    ReceiptShape,
+)
+from twoway.sdk.errors import HookRefused, SnapshotNeeded
+
+
+class Change(NamedTuple):
+    """One accepted write, as the app's own log has it: `fields` holds (old, new) by name."""
+
+    seq: int
+    at: Instant
+    who: str  # human | engine
+    kind: str  # create | update | delete | merge | restore
+    id: str
+    fields: Mapping[str, tuple[Raw, Raw]]
+    marker: str | None = None
+
+
+@dataclass(slots=True)
+class Stored:
+    """One record as the app keeps it."""
+
+    id: str
+    values: dict[str, Raw]
+    version: int
+    modified: Instant
+    created: Instant
+    alive: bool = True
+    merged_into: str | None = None
+    marker: str | None = None
+    times: dict[str, Instant] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the app behaves. The capabilities that its connector declares follow from this, truthfully."""
+
+    resolution: int = 1000
+    lag: int = 0
+    request_lifetime: int = 10_000
+    conditional: bool = True
+    unique: frozenset[str] = frozenset()
+    marker: bool = False
+    receipt: ReceiptShape = ReceiptShape.RECORD
+    feed: bool = True
+    feed_deletions: bool = True
+    feed_merges: bool = True
+    find: Consistency = Consistency.CONSISTENT
+    find_fields: frozenset[str] = frozenset()
+    created_times: bool = True
+    field_times: bool = False
+    stores: Callable[[str, Raw], Raw] | None = None
+    """The form in which the app stores a value, by field and value."""
+    declares_form: bool = True
+    """Whether the connector knows that form."""
+    page: int = 100
+    batch: int = 50
+
+
+class MemoryApp:
+    """The app itself. `clock` is the world's; `fields` are the names that it has."""
+
+    def __init__(self, name: str, fields: Sequence[str], clock: Clock, manner: Manner | None = None) -> None:
+        self.name = name
+        self.fields = tuple(fields)
+        self.clock = clock
+        self.manner = manner or Manner()
+        self.records: dict[str, Stored] = {}
+        self.log: list[Change] = []
+        self._past: dict[str, list[tuple[Instant, Stored]]] = {}
+        self._number = 0
+
+    # -- what people do
+
+    def human_create(self, **values: Raw) -> str:
+        """A person adds a record; its id."""
+        return self.create("human", values).id
+
+    def human_update(self, record_id: str, **values: Raw) -> None:
+        """A person edits fields of a record."""
+        self.update("human", record_id, values)
+
+    def human_delete(self, record_id: str) -> None:
+        """A person deletes a record."""
+        self.delete("human", record_id)
+
+    def human_merge(self, loser: str, survivor: str) -> None:
+        """A person merges one record into another: the loser's id then leads to the survivor."""
+        record = self.records[loser]
+        record.merged_into = survivor
+        record.alive = False
+        self._wrote("human", "merge", record, {})
+
+    def human_restore(self, record_id: str) -> None:
+        """A person takes a record back out of the bin."""
+        record = self.records[record_id]
+        record.alive = True
+        self._wrote("human", "restore", record, {})
+
+    def live(self) -> dict[str, dict[str, Raw]]:
+        """The values of every live record, by id."""
+        return {record.id: dict(record.values) for record in self.records.values() if record.alive}
+
+    def written(self, since: int = 0) -> list[Change]:
+        """What the engine wrote, from the app's own log, after the entry `since`."""
+        return [change for change in self.log[since:] if change.who == "engine"]
+
+    # -- the app's own, atomic writes
+
+    def create(self, who: str, values: RawValues, marker: str | None = None) -> Stored:
+        """Add a record; raises `DuplicateKey` where the app refuses a second one with the same key."""
+        self._check_unique(None, values)
+        self._number += 1
+        now = self._stamp()
+        record = Stored(f"{self.name}-{self._number}", {}, 0, now, now, marker=marker)
+        self.records[record.id] = record
+        self._set(who, "create", record, values)
+        return record
+
+    def update(self, who: str, record_id: str, values: RawValues) -> Stored:
+        """Set fields of a live record."""
+        record = self.records[record_id]
+        self._check_unique(record_id, values)
+        self._set(who, "update", record, values)
+        return record
+
+    def delete(self, who: str, record_id: str) -> None:
+        """Put a record into the bin."""
+        record = self.records[record_id]
+        record.alive = False
+        self._wrote(who, "delete", record, {})
+
+    def _check_unique(self, record_id: str | None, values: RawValues) -> None:
+        for name in self.manner.unique & values.keys():
+            for other in self.records.values():
+                if other.alive and other.id != record_id and values[name] and other.values.get(name) == values[name]:
+                    raise DuplicateKey(other.id)
+
+    def _set(self, who: str, kind: str, record: Stored, values: RawValues) -> None:
+        changed = {}
+        for name, value in values.items():
+            stored = self.manner.stores(name, value) if self.manner.stores else value
+            changed[name] = (record.values.get(name), stored)
+            record.values[name] = stored
+            record.times[name] = self._stamp()
+        self._wrote(who, kind, record, changed)
+
+    def _wrote(self, who: str, kind: str, record: Stored, changed: Mapping[str, tuple[Raw, Raw]]) -> None:
+        record.version += 1
+        record.modified = self._stamp()
+        past = replace(record, values=dict(record.values), times=dict(record.times))
+        self._past.setdefault(record.id, []).append((self.clock.now(), past))
+        self.log.append(Change(len(self.log) + 1, self.clock.now(), who, kind, record.id, changed, record.marker))
+
+    def _stamp(self) -> Instant:
+        return self.clock.now() // self.manner.resolution * self.manner.resolution
+
+    # -- what its listings show
+
+    def shown(self, at: Instant) -> list[Stored]:
+        """Every record as it stood at that instant, in the order of ids."""
+        found = []
+        for record_id in sorted(self._past, key=_number):
+            known = [state for written, state in self._past[record_id] if written <= at]
+            if known:
+                found.append(known[-1])
+        return found
+
+    def view(self, record: Stored) -> Record:
+        """A stored record as its connector decodes it."""
+        return Record(
+            record.id,
+            {name: record.values.get(name) for name in self.fields},
+            str(record.version),
+            record.modified,
+            record.created if self.manner.created_times else None,
+            dict(record.times) if self.manner.field_times else None,
+            record.marker if self.manner.marker else None,
+        )
+
+
+def _number(record_id: str) -> int:
+    return int(record_id.rsplit("-", 1)[1])
+
+
+class DuplicateKey(Exception):
+    """The app has a record with this key already."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(record_id)
+        self.id = record_id
+
+
+class MemoryConnector:
+    """The connector of a `MemoryApp`. `who` is what the app's log calls it."""
+
+    def __init__(self, app: MemoryApp, who: str = "engine") -> None:
+        self.app = app
+        self._who = who
+        manner = app.manner
+        found = manner.find_fields | ({MARKER} if manner.marker else frozenset())
+        self.capabilities = Capabilities(
+            fetch_batch=manner.batch,
+            write_batch=dict.fromkeys(Kind, manner.batch),
+            feed=_consistency(manner.feed, manner.lag),
+            feed_deletions=manner.feed_deletions,
+            feed_merges=manner.feed_merges,
+            hides_merges=not manner.feed_merges,
+            snapshot=_consistency(True, manner.lag),
+            lag=manner.lag,
+            find=manner.find,
+            find_fields=found,
+            request_lifetime=manner.request_lifetime,
+            conditional=manner.conditional,
+            unique=manner.unique,
+            field_times=manner.field_times,
+            created_times=manner.created_times,
+            receipt=manner.receipt,
+            resolution=manner.resolution,
+            rewrites=frozenset() if manner.declares_form else frozenset(app.fields),
+        )
+
+    async def check(self) -> AccountInfo:
+        return AccountInfo(self.app.name)
+
+    async def collections(self) -> Sequence[CollectionInfo]:
+        return [CollectionInfo("records")]
+
+    async def describe(self) -> Sequence[FieldInfo]:
+        unique = self.app.manner.unique
+        return [FieldInfo(name=name, type=FieldType.STRING, unique=name in unique) for name in sorted(self.app.fields)]
+
+    async def changes(self, cursor: str | None) -> Page:
+        app, now = self.app, self.app.clock.now()
+        if cursor is None:
+            return Page(cursor=json.dumps([now // app.manner.resolution * app.manner.resolution, ""]), last=True)
+        since, after = _position(cursor)
+        overlap = app.manner.lag + app.manner.resolution if not after else 0
+        rows = [
+            record
+            for record in app.shown(now - app.manner.lag)
+            if (record.modified, record.id) > (since - overlap, after)
+            and (record.alive or app.manner.feed_deletions or record.merged_into)
+        ]
+        rows.sort(key=lambda record: (record.modified, record.id))
+        page, rest = rows[: app.manner.page], rows[app.manner.page :]
+        if rest:
+            following = json.dumps([page[-1].modified, page[-1].id])
+        else:
+            following = json.dumps([max([since, *(record.modified for record in page)]), ""])
+        merged = [(r.id, r.merged_into) for r in page if r.merged_into and app.manner.feed_merges]
+        return Page(
+            records=[app.view(record) for record in page if record.alive],
+            gone=[r.id for r in page if not r.alive and not r.merged_into and app.manner.feed_deletions],
+            merged=[(loser, survivor) for loser, survivor in merged if survivor],
+            cursor=following,
+            last=not rest,
+        )
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        app = self.app
+        after = int(cursor) if cursor else 0
+        live = [r for r in app.shown(app.clock.now() - app.manner.lag) if r.alive and _number(r.id) > after]
+        page = live[: app.manner.page]
+        last = len(live) <= app.manner.page
+        return Page(
+            records=[app.view(record) for record in page],
+            cursor=None if last else str(_number(page[-1].id)),
+            last=last,
+        )
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        return {record_id: self._now(record_id) for record_id in ids}
+
+    def _now(self, record_id: str) -> Fetched:
+        record = self.app.records.get(record_id)
+        if record is not None and record.alive:
+            return self.app.view(record)
+        if record is not None and record.merged_into and self.app.manner.feed_merges:
+            return Absence(record_id, Presence.MERGED, record.merged_into)
+        return Absence(record_id, Presence.GONE)
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        app = self.app
+        lag = app.manner.lag if app.manner.find is Consistency.LAGGING else 0
+        found: dict[Raw, list[str]] = {value: [] for value in values}
+        for record in app.shown(app.clock.now() - lag):
+            held = record.marker if field == MARKER else record.values.get(field)
+            if record.alive and held in found:
+                found[held].append(record.id)
+        return found
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        return [self._write(write) for write in writes]
+
+    def _write(self, write: Write) -> Receipt:
+        app = self.app
+        try:
+            if write.kind is Kind.CREATE:
+                record = app.create(self._who, write.changed, write.operation if app.manner.marker else None)
+                return self._receipt(record)
+            record_id = write.id or ""
+            found = app.records.get(record_id)
+            if found is None or not found.alive:
+                return Receipt.gone()
+            if app.manner.conditional and write.version is not None and write.version != str(found.version):
+                return Receipt.moved()
+            if write.kind is Kind.UPDATE:
+                return self._receipt(app.update(self._who, record_id, write.changed))
+            app.delete(self._who, record_id)
+            return Receipt.done(record_id)
+        except DuplicateKey as error:
+            return Receipt.duplicate(error.id)
+
+    def _receipt(self, record: Stored) -> Receipt:
+        match self.app.manner.receipt:
+            case ReceiptShape.RECORD:
+                return Receipt.done(record.id, self.app.view(record))
+            case ReceiptShape.VERSION:
+                return Receipt.done(record.id, version=str(record.version))
+            case ReceiptShape.NOTHING:
+                return Receipt.done(record.id)
+
+    def normal(self, values: RawValues) -> RawValues:
+        stores = self.app.manner.stores
+        if stores is None or not self.app.manner.declares_form:
+            return values
+        return {name: stores(name, value) for name, value in values.items()}
+
+    def parse_hook(self, request: HookRequest) -> Sequence[str]:  # noqa: ARG002 - the contract's name
+        raise HookRefused("an app in memory sends no webhooks")
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def _consistency(there: bool, lag: int) -> Consistency:
+    if not there:
+        return Consistency.NONE
+    return Consistency.LAGGING if lag else Consistency.CONSISTENT
+
+
+def _position(cursor: str) -> tuple[Instant, str]:
+    try:
+        position: list[Any] = json.loads(cursor)
+        return position[0], position[1]
+    except (ValueError, IndexError) as error:
+        raise SnapshotNeeded("the cursor is not one of this app's") from error

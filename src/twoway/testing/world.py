@@ -1,0 +1,90 @@
+"""Two apps in memory, a clock, a state in memory and the real engine between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from twoway.core.mapping import compile_mapping
+from twoway.core.model import Side
+from twoway.core.rules import Start
+from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
+from twoway.engine.app import App
+from twoway.engine.cycle import Kind, Report, run_cycle
+from twoway.engine.run import PairContext, Tuning
+from twoway.ports import FaultPoint, no_fault
+from twoway.state.pairs import Status
+from twoway.state.store import Store
+from twoway.testing.clock import VirtualClock
+from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
+
+FIELDS = ("email", "name", "phone")
+
+
+def plain_spec(fields: Sequence[str] = FIELDS, *, start: Start = Start.REVIEW) -> MappingSpec:
+    """A mapping of equally named text fields, matched by the first of them, with nothing forbidden but deletes."""
+    return MappingSpec(
+        pair="here-there",
+        left=SideSpec(account="here", collection="records"),
+        right=SideSpec(account="there", collection="records"),
+        start=start,
+        match=((fields[0],),),
+        fields=tuple(FieldSpec(name=name, left=Location(path=name), right=Location(path=name)) for name in fields),
+    )
+
+
+class World:
+    """A pair at work. `left` and `right` are the apps; `fault` is called at every fault point."""
+
+    def __init__(
+        self,
+        spec: MappingSpec | None = None,
+        *,
+        manners: Mapping[Side, Manner] | None = None,
+        fields: Sequence[str] = FIELDS,
+        fault: FaultPoint = no_fault,
+        path: str = ":memory:",
+        tuning: Tuning | None = None,
+        settle: int = 0,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.spec = spec or plain_spec(fields)
+        self.fault = fault
+        self.settle = settle
+        self.tuning = tuning or Tuning(retry=60_000)
+        manners = manners or {}
+        self.apps = {
+            side: MemoryApp(self.spec.side(side).account, fields, self.clock, manners.get(side)) for side in Side
+        }
+        self.left, self.right = self.apps[Side.LEFT], self.apps[Side.RIGHT]
+        self.store = Store(path, "sim", fault=self._point)
+        self.start()
+
+    def _point(self, name: str) -> None:
+        self.fault(name)
+
+    def start(self, spec: MappingSpec | None = None) -> None:
+        """What a process does when it starts; with another mapping, if one is given."""
+        self.spec = spec or self.spec
+        mapping = compile_mapping(self.spec)
+        row = self.store.pairs.ensure(self.spec.pair)
+        self.pair = PairContext(
+            id=row.id,
+            name=row.name,
+            mapping=mapping,
+            apps={
+                side: App(MemoryConnector(self.apps[side]), self.apps[side].name, side, self.clock, self._point)
+                for side in Side
+            },
+            settle=self.settle,
+            tuning=replace(self.tuning),
+        )
+
+    async def cycle(self, kind: Kind = Kind.INCREMENTAL, *, after: float = 5.0) -> Report:
+        """Let some seconds pass, then run one cycle."""
+        self.clock.advance(after)
+        lease = self.store.pairs.take(self.pair.id, "world", self.clock.now())
+        return await run_cycle(self.pair, self.store, self.clock, lease, kind)
+
+    def approve(self) -> None:
+        """A person lets the held plan pass."""
+        self.store.pairs.approve(self.pair.id)
+        self.store.pairs.set_status(self.pair.id, Status.ACTIVE)
