@@ -521,6 +521,8 @@ class TestFetch:
             "999999": Absence("999999", Presence.GONE),
             "abc": Absence("abc", Presence.GONE),
         }
+        # The schema, one batch, and one more for what is not live.
+        assert len(bench.requests()) == 3
 
     def test_a_chain_of_merges_leads_to_the_last(self, bench: Bench) -> None:
         first, second, third = (bench.create(email=f"{n}@example.com") for n in range(3))
@@ -673,6 +675,15 @@ class TestApply:
         (receipt,) = bench.apply(update(second, email="a@example.com"))
         assert (receipt.outcome, receipt.id) == (Outcome.DUPLICATE, first)
         assert bench.stored(second)["email"] == "b@example.com"
+
+    def test_a_create_that_is_sent_again_finds_itself_by_its_marker(self, bench: Bench) -> None:
+        bench.define("twoway_operation", "string", "text", unique=True)
+        bench.settings["marker_property"] = "twoway_operation"
+        (first,) = bench.apply(create("op-7", email="a@example.com"))
+        assert first.id is not None
+        bench.human("update", first.id, email="changed@example.com")
+        (again,) = bench.apply(create("op-7", email="a@example.com"))
+        assert (again.outcome, again.id) == (Outcome.DUPLICATE, first.id)
 
     def test_one_key_twice_in_a_batch_is_written_once(self, bench: Bench) -> None:
         receipts = bench.apply(create("1", email="a@example.com"), create("2", email="A@example.com "))

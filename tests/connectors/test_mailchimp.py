@@ -173,7 +173,7 @@ def test_describe_tells_what_the_app_takes(mail: Driven[MailchimpApp]) -> None:
     assert described["merge_fields.ADDRESS"].type is FieldType.JSON
     assert described["email_address"].unique
     assert not described["web_id"].on_create
-    taken = mail.apply(*(new(f"n{n}", **{"merge_fields.STAGE": c}) for n, c in enumerate(stage.choices)))
+    taken = mail.apply(*(new(f"n{n}", **{"merge_fields.STAGE": c}) for n, c in enumerate(stage.choices or ())))
     refused = mail.apply(new("other", **{"merge_fields.STAGE": "Nobody"}))
     assert [receipt.outcome for receipt in [*taken, *refused]] == [Outcome.DONE, Outcome.DONE, Outcome.REFUSED]
     assert refused[0].field == "merge_fields.STAGE"
@@ -496,6 +496,13 @@ def test_archiving_twice_is_done_and_what_is_not_there_is_gone(mail: Driven[Mail
     assert shown(mail, "ann")["status"] == "archived"
     (gone,) = mail.apply(update("0" * 31 + "7", {"merge_fields.FNAME": "x"}))
     assert gone.outcome is Outcome.GONE
+
+
+def test_an_update_of_an_archived_member_finds_it_gone(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.human(kind="delete", id="ann@mail.test")
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": "x"}))
+    assert receipt.outcome is Outcome.GONE
 
 
 def test_nobody_is_deleted_for_good(mail: Driven[MailchimpApp]) -> None:

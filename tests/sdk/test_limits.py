@@ -121,6 +121,14 @@ def test_it_slows_down_for_what_the_app_tells(what: str, hint: tuple[int, int | 
     assert [first, *rest] == ([gaps[0], gaps[1], gaps[1]] if hint[1] == 0 else [0, *gaps]), what
 
 
+def test_there_is_no_burst_while_little_is_left() -> None:
+    clock = VirtualClock()
+    limiter = RateLimiter(clock, 10, burst=5)
+    limiter.learn(limit=100, remaining=5, reset=10.0)
+    start = clock.now()
+    assert [at - start for _, at in turns(limiter, clock, 3)] == [0, 2000, 4000]
+
+
 def test_the_pace_is_normal_again_when_the_window_starts_anew() -> None:
     clock = VirtualClock()
     limiter = RateLimiter(clock, 10)

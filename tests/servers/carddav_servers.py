@@ -126,8 +126,8 @@ class CardDavServer:
         if answer.status not in {200, 204}:
             raise RuntimeError(f"{self.name} deleted no card at {url}: {answer.status}")
 
-    def forget_sync_tokens(self) -> None:
-        """Make every sync token that was handed out so far unknown to the server, as its cleaning up does."""
+    def expire(self, token: str) -> str:
+        """A sync token of this server that it knows no more: this one, where its clean-up can be hastened."""
         raise NotImplementedError
 
 
@@ -149,9 +149,10 @@ class Radicale(CardDavServer):
         )
         return [sys.executable, "-m", "radicale", "--config", str(config)]
 
-    def forget_sync_tokens(self) -> None:
-        for token in self.folder.glob("data/**/.Radicale.cache/sync-token/*"):
-            token.unlink()
+    def expire(self, token: str) -> str:
+        for file in self.folder.glob("data/**/.Radicale.cache/sync-token/*"):
+            file.unlink()
+        return token
 
 
 class Xandikos(CardDavServer):
@@ -169,9 +170,9 @@ class Xandikos(CardDavServer):
             *("--state-dir", str(self.folder / "state")),
         ]
 
-    def forget_sync_tokens(self) -> None:
-        """Its tokens are git trees: without the objects they are unknown. The cards of now are kept."""
-        raise NotImplementedError
+    def expire(self, token: str) -> str:
+        """Its tokens are ids of git trees: this is one that its clean-up has taken away."""
+        return "0" * len(token)
 
 
 SERVERS: tuple[type[CardDavServer], ...] = (Radicale, Xandikos)

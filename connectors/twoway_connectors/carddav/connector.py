@@ -33,14 +33,7 @@ from twoway.sdk import (
 from twoway.sdk.auth import Auth, BasicAuth, BearerAuth
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Headers
-from twoway_connectors.carddav.discovery import (
-    AddressBook,
-    address_books,
-    book_properties,
-    choose,
-    names_of,
-    propfind,
-)
+from twoway_connectors.carddav.discovery import AddressBook, address_books, book_properties, choose, names_of
 from twoway_connectors.carddav.fields import FIELDS, normal_values
 from twoway_connectors.carddav.marker import id_of, uid_of
 from twoway_connectors.carddav.reading import Reader
@@ -66,6 +59,8 @@ _CAPABILITIES = Capabilities(
     conditional=True,
     unique=frozenset({"uid"}),
     receipt=ReceiptShape.VERSION,
+    # Radicale 3.9 cuts a web address at its first comma.
+    rewrites=frozenset({"url"}),
     resolution=1_000,
 )
 
@@ -119,7 +114,7 @@ class CardDavConnector:
         wanted = context.options.get("addressbook")
         self._wanted = None if wanted is None else str(wanted)
         self._fields = _mapped(context.fields)
-        rate = float(context.settings.get("rate", 20))
+        rate = _rate(context)
         self._http: HttpClient = context.open_http(
             str(base_url),
             auth=_auth(context),
@@ -127,7 +122,7 @@ class CardDavConnector:
             burst=max(1, int(rate)),
             headers={"accept": "application/xml, text/xml, text/vcard"},
             ca_file=context.settings.get("ca_file"),
-            allow_http=context.settings.get("allow_http") is True,
+            allow_http=str(context.settings.get("allow_http", False)).lower() == "true",
         )
         self._book: AddressBook | None = None
         self._listing: list[str] | None = None
@@ -168,7 +163,7 @@ class CardDavConnector:
         book = await self._address_book()
         listing = self._listing
         if cursor is None or listing is None:
-            listing = await self._list(book)
+            listing = await self._reader(book).list()
         start = 0 if cursor is None else bisect_right(listing, cursor.removeprefix(_AFTER))
         ids = listing[start : start + WINDOW]
         last = start + WINDOW >= len(listing)
@@ -258,14 +253,7 @@ class CardDavConnector:
 
     async def _synced(self, book: AddressBook, token: str) -> Page:
         reader = self._reader(book)
-        response = await self._http.request(
-            "REPORT",
-            book.url,
-            content=sync_body(token),
-            headers={"depth": "0", "content-type": "application/xml; charset=utf-8"},
-            expect={207},
-            classify=_expired,
-        )
+        response = await reader.report(sync_body(token), depth=0, classify=_expired)
         changed: list[str] = []
         gone: list[str] = []
         truncated = False
@@ -294,18 +282,6 @@ class CardDavConnector:
             cursor=_SYNC + answer.sync_token,
             last=not truncated,
         )
-
-    async def _list(self, book: AddressBook) -> list[str]:
-        """The ids of all cards, sorted."""
-        _, found = await propfind(self._http, book.url, 1, (f"{DAV}getetag", f"{DAV}resourcetype"))
-        if not found:
-            self._book = None
-            raise TellUser(
-                f"{self._http.name}: the address book {book.name} cannot be listed any more",
-                remedy="Check base_url and the option `addressbook`",
-            )
-        ids = (book.id_of(part.href) for part in found if not part.holds(f"{DAV}resourcetype", f"{DAV}collection"))
-        return sorted({card_id for card_id in ids if card_id is not None})
 
     async def _find_created(self, book: AddressBook, operations: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         """By the address that the create used; where it is empty by the UID, in case somebody moved the card."""
@@ -338,6 +314,18 @@ def _auth(context: ConnectorContext) -> Auth:
         f"{context.account}: the account has no login",
         remedy="Set `username` and the secret `password`, or the secret `token`",
     )
+
+
+def _rate(context: ConnectorContext) -> float:
+    try:
+        rate = float(context.settings.get("rate", 20))
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise TellUser(
+            f"{context.account}: `rate` is not a number above 0", remedy="Set it to requests a second, as 20"
+        )
+    return rate
 
 
 def _mapped(fields: frozenset[str]) -> list[str]:

@@ -6,7 +6,16 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from twoway.sdk import TellUser
 from twoway.sdk.http import HttpClient
-from twoway_connectors.carddav.xml import CARDDAV, CTAG, DAV, DavResponse, Multistatus, XmlProblem, propfind_body
+from twoway_connectors.carddav.xml import (
+    CARDDAV,
+    CTAG,
+    DAV,
+    XML_TYPE,
+    DavResponse,
+    Multistatus,
+    XmlProblem,
+    propfind_body,
+)
 
 WELL_KNOWN = "/.well-known/carddav"
 _NOT_HERE = frozenset({200, 400, 403, 404, 405, 410, 501})
@@ -60,7 +69,7 @@ async def propfind(http: HttpClient, url: str, depth: int, names: Sequence[str])
         "PROPFIND",
         url,
         content=propfind_body(names),
-        headers={"depth": str(depth), "content-type": "application/xml; charset=utf-8"},
+        headers={"depth": str(depth), "content-type": XML_TYPE},
         expect=_NOT_HERE | {207},
     )
     if response.status != 207:

@@ -19,6 +19,7 @@ NEWLINE = "\r\n"
 
 _LOGICAL = re.compile(r"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 _FOLD = re.compile(r"\r*\n[ \t]")
+_SOFT_BREAK = re.compile(r"=\r*\n")
 _ENDING = re.compile(r"\r*\n\Z|\r+\Z")
 _NAME = r"\ufeff?(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_-]+)"
 _HEAD = re.compile(_NAME + r'((?:;(?:[^":;]|"[^"]*")*)*):')
@@ -168,11 +169,17 @@ def is_soft_broken(raw: str) -> bool:
 def read_line(raw: str) -> Line:
     """One content line from its text as it stands in the card."""
     bare = _ENDING.sub("", raw)
-    text = _FOLD.sub("", bare) if "\n" in bare else bare
+    text = _unfolded(bare) if "\n" in bare else bare
     found = _HEAD.match(text) or _HEAD_BROKEN_QUOTES.match(text)
     if found is None:
         return Line(raw, "", "", "", "")
     return Line(raw, found[1] or "", found[2].upper(), text[: found.end() - 1], text[found.end() :])
+
+
+def _unfolded(text: str) -> str:
+    if _QUOTED_PRINTABLE in text.partition(":")[0].upper():
+        text = _SOFT_BREAK.sub("", text)  # first: the blank that follows one belongs to the value
+    return _FOLD.sub("", text)
 
 
 def make_line(text: str, ending: str) -> Line:

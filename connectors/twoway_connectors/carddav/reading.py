@@ -1,12 +1,12 @@
 """Reading cards: by address in batches, by a property's text, and one by one where a batch cannot be read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 from twoway.sdk import Absence, Fetched, Instant, Presence, RawValues, Record, TellUser
-from twoway.sdk.http import HttpClient
+from twoway.sdk.http import Classify, HttpClient
 from twoway.sdk.response import Response
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
@@ -15,15 +15,16 @@ from twoway_connectors.carddav.marker import operation_of
 from twoway_connectors.carddav.xml import (
     CARDDAV,
     DAV,
+    XML_TYPE,
     DavResponse,
     Multistatus,
     XmlProblem,
     multiget_body,
+    propfind_body,
     query_body,
 )
 
 _CARD_PROPERTIES = (f"{DAV}getetag", f"{DAV}getlastmodified", f"{CARDDAV}address-data")
-XML_TYPE = "application/xml; charset=utf-8"
 QUERY_TEXTS = 25
 """Texts in one query."""
 
@@ -56,10 +57,32 @@ class Reader:
         self._book = book
         self._fields = fields
 
-    async def report(self, body: bytes, *, depth: int, expect: Iterable[int] = (207,)) -> Response:
+    async def report(self, body: bytes, *, depth: int, classify: Classify | None = None) -> Response:
         """Send a REPORT on the address book."""
         headers = {"depth": str(depth), "content-type": XML_TYPE}
-        return await self._http.request("REPORT", self._book.url, content=body, headers=headers, expect=set(expect))
+        return await self._http.request(
+            "REPORT", self._book.url, content=body, headers=headers, expect={207}, classify=classify
+        )
+
+    async def list(self) -> list[str]:
+        """The ids of all cards, sorted."""
+        headers = {"depth": "1", "content-type": XML_TYPE}
+        body = propfind_body((f"{DAV}getetag", f"{DAV}resourcetype"))
+        response = await self._http.request("PROPFIND", self._book.url, content=body, headers=headers, expect={207})
+        ids: set[str] = set()
+        try:
+            for part in Multistatus(response.body):
+                if part.status == 507:
+                    raise TellUser(
+                        f"{response.where}: the server lists only a part of the address book (507)",
+                        remedy="Raise the server's limit on the members that it lists",
+                    )
+                card_id = self.id_of(part.href)
+                if card_id is not None and not part.holds(f"{DAV}resourcetype", f"{DAV}collection"):
+                    ids.add(card_id)
+        except XmlProblem as problem:
+            raise TellUser(f"{response.where}: got {problem.what}", remedy="Check base_url") from None
+        return sorted(ids)
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, Fetched]:
         """For each id the card or why there is none.

@@ -9,7 +9,7 @@ from twoway.sdk.response import Response
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
 from twoway_connectors.carddav.elements import ELEMENTS
-from twoway_connectors.carddav.fields import FIELDS, fill_required, normal_value, write_value
+from twoway_connectors.carddav.fields import FIELDS, fill_required, normal_value, read_values, write_value
 from twoway_connectors.carddav.lines import escape
 from twoway_connectors.carddav.marker import id_of, operation_of, uid_of
 from twoway_connectors.carddav.reading import Reader, version_of
@@ -103,6 +103,8 @@ class Writer:
         card = Card.parse(stored.body)
         if not card.writable:
             return Receipt.refused("what is stored there is not one whole vCard, so no part of it can be replaced")
+        if "uid" in write.changed and normal_value("uid", write.changed["uid"]) != read_values(card, ("uid",))["uid"]:
+            raise FieldProblem("uid", "the UID of a card is fixed once it is created")
         _set(card, write.changed)
         data = bytes(card)
         if data == stored.body:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 DAV = "{DAV:}"
 CARDDAV = "{urn:ietf:params:xml:ns:carddav}"
 CTAG = "{http://calendarserver.org/ns/}getctag"
+XML_TYPE = "application/xml; charset=utf-8"
 _PREFIXES = {"DAV:": "d", "urn:ietf:params:xml:ns:carddav": "c", "http://calendarserver.org/ns/": "s"}
 _NAMESPACES = " ".join(f'xmlns:{prefix}="{uri}"' for uri, prefix in _PREFIXES.items())
 _CHUNK = 65_536

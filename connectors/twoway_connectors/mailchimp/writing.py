@@ -127,7 +127,11 @@ class Writer:
             answer = await self._http.request("PATCH", path, json=body, expect=(200, 400, 404))
             if answer.status != 200:
                 return Receipt.gone() if answer.status == 404 else _refused(answer, write)
-            record = self._selection.record(answer.json())
+            member = answer.json()
+            if member[STATUS] == ARCHIVED:
+                # An archived member takes edits, and nobody sees them: to us it is not there.
+                return Receipt.gone()
+            record = self._selection.record(member)
         if TAGS not in write.changed:
             return Receipt.done(write.id, record)
         try:

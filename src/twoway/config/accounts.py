@@ -61,8 +61,9 @@ def _written_secrets(document: Document) -> list[Problem]:
     return [
         document.problem(
             place,
-            f"a secret does not belong in this file; valid: {place[-1]}{_FILE} with the path of a file, {variable(place)} "
-            f"in the environment, or the systemd credential {'__'.join(one for one in place if one != 'secrets')}",
+            f"a secret does not belong in this file; valid: {place[-1]}{_FILE} with the path of a file, "
+            f"{variable(place)} in the environment, or the systemd credential "
+            f"{'__'.join(one for one in place if one != 'secrets')}",
         )
         for place in places
     ]

@@ -20,9 +20,11 @@ from twoway.core.model import Kind, Side, Value, Values
 from twoway.core.resolve import MERGED, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules
 
-
 DELETED_OPPOSITE: Final = "deleted opposite"
 """The rule of a delete that follows one on the other side: before it is sent, the other record is looked up again."""
+
+UNDONE: Final = "undo"
+"""The rule of a write that takes an earlier one back."""
 
 
 class Action(StrEnum):

@@ -292,7 +292,9 @@ def _json(raw: Raw, depth: int) -> Any:
 def _json_number(raw: float | Decimal) -> int | float:
     if not math.isfinite(raw):
         raise Invalid("a number that is not finite is not JSON")
-    number = int(raw) if raw == int(raw) else float(raw)
+    number = raw if isinstance(raw, int) else float(raw)
+    if number == int(number):
+        number = int(number)
     if isinstance(number, int) and not -_INT_LIMIT <= number < _INT_LIMIT:
         raise Invalid("a whole number of more than 64 bits")
     return number

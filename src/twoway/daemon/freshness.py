@@ -35,8 +35,8 @@ def judge(
 
     `due_after(t)` is when the schedule asks for the first cycle after `t` (`twoway.daemon.scheduler.due_after`); so an
     interval, and a cron line that rests over the weekend, are judged alike. `allowance` is the milliseconds that are
-    granted beyond the last of them: the cycle takes its time. A pair that has never succeeded is counted from `watched_since`. A clock that was
-    set back is no stall.
+    granted beyond the last of them: a cycle takes its time. A pair that has never succeeded is counted from
+    `watched_since`. A clock that was set back is no stall.
     """
     since = watched_since if last_success is None else last_success
     due = since

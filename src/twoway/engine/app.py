@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from twoway.core.model import Absence, Fetched, Kind, Page, Presence, Raw, RawValues, Receipt, Record, Side, Write
 from twoway.ports import Capabilities, Clock, Connector, FaultPoint
-from twoway.sdk.errors import TellUser
+from twoway.sdk.errors import ConnectorError, TellUser
 
 T = TypeVar("T")
 
@@ -74,7 +74,11 @@ class App:
     async def _call(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         self._fault(f"before {self.account}.{name}")
         self.calls += 1
-        answer = await call()
+        try:
+            answer = await call()
+        except ConnectorError as error:
+            error.account = self.account
+            raise
         self._fault(f"after {self.account}.{name}")
         return answer
 

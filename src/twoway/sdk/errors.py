@@ -14,7 +14,12 @@ customer's value.
 
 
 class ConnectorError(Exception):
-    """The root of them all. `message` is for people; `remedy` says what would mend it."""
+    """The root of them all. `message` is for people; `remedy` says what would mend it.
+
+    `account` is filled in by the engine: the account that the call was for.
+    """
+
+    account: str | None = None
 
     def __init__(self, message: str, *, remedy: str = "", status: int | None = None) -> None:
         super().__init__(message)

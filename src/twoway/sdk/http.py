@@ -261,7 +261,7 @@ class HttpClient:
             return await self._sent(call)
         except TryLater as error:
             # What an earlier attempt may have done stays done, however plainly this one was refused.
-            error.sent = call.landed = error.sent or call.landed
+            error.sent = call.landed = call.writes and (error.sent or call.landed)
             raise
         except ConnectorError as error:
             if not call.landed:

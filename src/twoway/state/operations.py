@@ -208,6 +208,10 @@ class Operations:
             [(dumps(value), operation, field) for field, value in values.items()],
         )
 
+    def of_operation(self, operation: int) -> list[HistoryRow]:
+        """The values that one write replaced."""
+        return self._history("h.operation = ?", (operation,), -1)
+
     def history(
         self,
         *,
@@ -230,12 +234,17 @@ class Operations:
         }
         chosen = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in chosen) or "1"
+        return self._history(where, tuple(chosen.values()), limit)
+
+    def _history(self, where: str, params: tuple[Any, ...], limit: int) -> list[HistoryRow]:
         rows = self._db.run(
             "SELECT h.id, p.name, h.cycle, h.operation, h.link, h.side, h.record_id, h.field, h.old, h.new, h.rule, "
             f"h.at, h.state FROM history h JOIN pair p ON p.id = h.pair WHERE {where} ORDER BY h.id DESC LIMIT ?",
-            (*chosen.values(), limit),
+            (*params, limit),
         )
         return [
-            HistoryRow(r[0], r[1], r[2], r[3], r[4], Side(r[5]), r[6], r[7], loads(r[8]), loads(r[9]), *r[10:])
+            HistoryRow(
+                r[0], r[1], r[2], r[3], r[4], Side(r[5]), r[6], r[7], loads(r[8]), loads(r[9]), r[10], r[11], r[12]
+            )
             for r in rows
         ]

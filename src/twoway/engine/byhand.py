@@ -1,0 +1,73 @@
+"""What people do by hand: links, verdicts on conflicts, another try for what was set aside."""
+
+from collections.abc import Mapping
+
+from twoway.core.model import Instant, Side, Value
+from twoway.state.attention import ConflictRow
+from twoway.state.links import Mark, NewLink
+from twoway.state.rows import Link
+from twoway.state.store import Store
+
+
+class CannotBeDone(Exception):
+    """What was asked for does not fit what is there; the message says why."""
+
+
+def link(store: Store, pair: int, ids: Mapping[Side, str], now: Instant) -> int:
+    """Link two records. Neither may be linked; what differs between them is decided by the pair's `start`."""
+    with store.commit("by hand"):
+        for side in Side:
+            other = store.links.of(pair, side, ids[side])
+            if other is not None:
+                raise CannotBeDone(
+                    f"{ids[side]} is linked to {other.ids[side.other]} already: remove that link first "
+                    f"(`twoway links remove`)"
+                )
+        empty: dict[Side, Mapping[str, Value]] = {side: {} for side in Side}
+        number = store.links.add(
+            pair, NewLink(ids, empty, dict.fromkeys(Side), dict.fromkeys(Side), dict.fromkeys(Side)), now
+        )
+        rev = store.observations.next_rev()
+        for side in Side:
+            store.observations.look_again(pair, side, [ids[side]], now, rev)
+    return number
+
+
+def unlink(store: Store, pair: int, side: Side, record_id: str, now: Instant) -> Link:
+    """End the link of a record. Neither record is taken for new afterwards, and nothing is deleted."""
+    with store.commit("by hand"):
+        found = store.links.of(pair, side, record_id)
+        if found is None:
+            raise CannotBeDone(f"{record_id} is not linked")
+        store.links.remove(found.id)
+        store.links.mark(pair, [Mark(of, found.ids[of], "retired", "unlinked by a person") for of in Side], now)
+        for of in Side:
+            store.observations.forget(pair, of, found.ids[of])
+    return found
+
+
+def resolve(store: Store, conflict: ConflictRow, value: Value, now: Instant) -> None:
+    """Decide a conflict: the next cycle makes both sides hold this value, unless one of them has changed by then."""
+    with store.commit("by hand"):
+        store.attention.decide(conflict.id, value, now)
+        pair = store.pairs.get(conflict.pair)
+        assert pair is not None  # noqa: S101 - the conflict names it
+        rev = store.observations.next_rev()
+        for side, record_id in ((Side.LEFT, conflict.left_id), (Side.RIGHT, conflict.right_id)):
+            store.observations.look_again(pair.id, side, [record_id], now, rev)
+
+
+def retry(store: Store, pair: int, now: Instant, side: Side | None = None, record_id: str | None = None) -> int:
+    """Look at parked records again in the next cycle: at one, or at all of the pair; how many there are."""
+    rows = [
+        row
+        for row in store.attention.parked(pair)
+        if record_id is None or (row.record_id == record_id and side in (None, row.side))
+    ]
+    with store.commit("by hand"):
+        rev = store.observations.next_rev()
+        for row in rows:
+            store.links.unmark(pair, row.side, row.record_id)
+            store.observations.look_again(pair, row.side, [row.record_id], now, rev)
+        store.attention.unpark(pair, [(row.side, row.record_id) for row in rows])
+    return len(rows)

@@ -1,0 +1,287 @@
+"""What the command line and the daemon do to a pair: one object over a configuration, a state and a clock."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from twoway.config.load import Config, PairConfig
+from twoway.core.model import Instant, Side
+from twoway.engine import lease as leases
+from twoway.engine.accounts import Accounts
+from twoway.engine.app import App
+from twoway.engine.cycle import Kind, Report, run_cycle
+from twoway.engine.plans import Plan, dry_run
+from twoway.engine.run import PairContext, Tuning
+from twoway.engine.undo import UndoPlan, plan_undo, run_undo
+from twoway.ports import Clock, Connector, FaultPoint, FieldInfo, no_fault
+from twoway.sdk.errors import AccountRefused, ConnectorError
+from twoway.state.pairs import Lease, PairRow, Status
+from twoway.state.store import Store
+
+
+class NotNow(Exception):
+    """The pair may not run: `message` says why, `remedy` what a person can do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message}. {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class Held(NotNow):
+    """It waits for a person's approval."""
+
+
+class Paused(NotNow):
+    """A person paused it, or one of its accounts refused us."""
+
+
+class UnknownPair(NotNow):
+    """No mapping file has this name."""
+
+
+class Service:
+    """Open pairs are kept, with their HTTP clients, until `close`."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        *,
+        accounts: Accounts | None = None,
+        fault: FaultPoint = no_fault,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self._accounts = accounts or Accounts(config, clock)
+        self._fault = fault
+        self._owner = leases.this_process()
+        self._open: dict[str, tuple[PairContext, list[Connector]]] = {}
+
+    # -- pairs
+
+    def pair_config(self, name: str) -> PairConfig:
+        """The mapping file of this pair."""
+        found = self.config.pairs.get(name)
+        if found is None:
+            raise UnknownPair(
+                f"there is no pair named {name!r} in {self.config.settings.pairs}",
+                f"Valid: {', '.join(sorted(self.config.pairs)) or 'none yet: write a mapping file (docs/mapping.md)'}",
+            )
+        return found
+
+    async def open(self, name: str) -> PairContext:
+        """The pair, ready to run: connected, and compiled by the names of the apps' live schemas."""
+        if name in self._open:
+            return self._open[name][0]
+        found = self.pair_config(name)
+        connectors = {side: self._accounts.side(found.mapping.side(side), found.spec) for side in Side}
+        try:
+            known = {}
+            for side, connector in connectors.items():
+                known[side] = [field.name for field in await self._told(found, side, connector)]
+            mapping = found.compile(known)
+        except BaseException:
+            for connector in connectors.values():
+                await connector.close()
+            raise
+        context = PairContext(
+            id=self._ensure(name).id,
+            name=name,
+            mapping=mapping,
+            apps={
+                side: App(connector, mapping.side(side).account, side, self.clock, self._fault)
+                for side, connector in connectors.items()
+            },
+            settle=found.schedule.settle,
+            tuning=self._tuning(),
+        )
+        self._open[name] = (context, list(connectors.values()))
+        return context
+
+    async def _told(self, found: PairConfig, side: Side, connector: Connector) -> Sequence[FieldInfo]:
+        try:
+            return await connector.describe()
+        except ConnectorError as error:
+            error.account = found.mapping.side(side).account
+            raise
+
+    def _ensure(self, name: str) -> PairRow:
+        with self.store.commit("pair"):
+            return self.store.pairs.ensure(name)
+
+    def _tuning(self) -> Tuning:
+        engine = self.config.settings.engine
+        return Tuning(
+            window=engine.window,
+            concurrency=engine.concurrency,
+            source_age=engine.source_age,
+            rounds=engine.rounds,
+            tries=engine.tries,
+            retry=engine.retry,
+            duplicate_retry=engine.duplicate_retry,
+        )
+
+    async def close(self) -> None:
+        """Release the HTTP clients."""
+        opened, self._open = self._open, {}
+        for _, connectors in opened.values():
+            for connector in connectors:
+                await connector.close()
+
+    @asynccontextmanager
+    async def lease(self, pair: PairContext) -> AsyncIterator[Lease]:
+        """The pair for this process alone. Raises `PairBusy`."""
+        lease = leases.take(self.store, pair.id, pair.name, self._owner, self.clock)
+        try:
+            yield lease
+        finally:
+            leases.give_back(self.store, lease)
+
+    # -- cycles
+
+    async def cycle(self, name: str, kind: Kind = Kind.INCREMENTAL, *, records: Iterable[str] = ()) -> Report:
+        """Run one cycle. Raises `Held`, `Paused`, `PairBusy`, `ConfigError`, `StateError`.
+
+        What an app refuses is in the report: the pair's other records, and other pairs, go on.
+        """
+        self._may_run(self.pair_config(name))
+        try:
+            pair = await self.open(name)
+        except AccountRefused as error:
+            self._pause_account(error)
+            raise
+        self._approved(pair)
+        async with self.lease(pair) as lease:
+            if kind is Kind.RECORD:
+                self._name_records(pair, records)
+            report = await run_cycle(pair, self.store, self.clock, lease, kind)
+        if isinstance(report.error, AccountRefused):
+            self._pause_account(report.error)
+        return report
+
+    def _may_run(self, found: PairConfig) -> None:
+        row = self._ensure(found.name)
+        if row.status is Status.PAUSED:
+            raise Paused(f"{found.name} is paused", f"Resume it with `twoway resume {found.name}`")
+        if row.status is Status.HALTED:
+            raise Held(
+                f"{found.name} is halted: {row.reason}",
+                f"Look at it with `twoway plan {found.name}`; let it go on with `twoway approve {found.name}`",
+            )
+        for account, (reason, until) in self.store.pairs.paused_accounts().items():
+            if account not in {found.mapping.side(side).account for side in Side}:
+                continue
+            if until is None or until > self.clock.now():
+                raise Paused(
+                    f"{found.name} waits, since the account {account} is paused: {reason}",
+                    "It is tried again by itself; `twoway resume` tries it at once",
+                )
+            with self.store.commit("account"):
+                self.store.pairs.resume_account(account)
+
+    def _approved(self, pair: PairContext) -> None:
+        row = self._ensure(pair.name)
+        if row.approved_hash == pair.mapping.hash:
+            return
+        what = "is new" if row.approved_hash is None else "has a changed mapping"
+        raise Held(
+            f"{pair.name} {what}, and writes nothing before it is approved",
+            f"See what it would do with `twoway plan {pair.name}`, then `twoway approve {pair.name}`",
+        )
+
+    def _pause_account(self, error: AccountRefused) -> None:
+        if error.account is None:
+            return
+        until = self.clock.now() + self.config.settings.engine.retry
+        with self.store.commit("account"):
+            self.store.pairs.pause_account(error.account, str(error), self.clock.now(), until)
+
+    def _name_records(self, pair: PairContext, records: Iterable[str]) -> None:
+        """Look at these records, as `ACCOUNT:ID`, and at their counterparts, without polling."""
+        observations, links = self.store.observations, self.store.links
+        sides = {account: side for side, account in pair.names().items()}
+        named = []
+        for record in records:
+            account, _, record_id = record.partition(":")
+            if account not in sides or not record_id:
+                raise NotNow(
+                    f"{record!r} names no record of {pair.name}", f"Write {' or '.join(f'{a}:ID' for a in sides)}"
+                )
+            named.append((sides[account], record_id))
+        with self.store.commit("record"):
+            rev = observations.next_rev()
+            for side, record_id in named:
+                observations.look_again(pair.id, side, [record_id], self.clock.now(), rev)
+                link = links.of(pair.id, side, record_id)
+                if link is not None:
+                    observations.look_again(pair.id, side.other, [link.ids[side.other]], self.clock.now(), rev)
+
+    # -- plans and approvals
+
+    async def plan(self, name: str, *, snapshot: bool = False, limit: int = 200) -> Plan:
+        """A dry run, and a note of which plan a person was shown."""
+        pair = await self.open(name)
+        row = self._ensure(name)
+        first = row.approved_hash != pair.mapping.hash or row.snapshot_at is None
+        kind = Kind.SNAPSHOT if snapshot or first else Kind.INCREMENTAL
+        plan = await dry_run(pair, self.store, self.clock, kind, limit=limit)
+        if plan.report.error is None:
+            with self.store.commit("plan"):
+                self.store.pairs.show_plan(pair.id, pair.mapping.hash, plan.report.totals)
+                if row.status is Status.NEW:
+                    self.store.pairs.set_status(pair.id, Status.PLANNED)
+        return plan
+
+    async def approve(self, name: str) -> PairRow:
+        """Let the plan that was last shown pass, and the pair run. Raises `Held` where no plan of it was shown."""
+        pair = await self.open(name)
+        row = self._ensure(name)
+        if row.mapping_hash != pair.mapping.hash:
+            raise Held(
+                f"no plan of {name}, as its mapping is now, has been shown yet",
+                f"Look at it first: `twoway plan {name}`",
+            )
+        with self.store.commit("approve"):
+            self.store.pairs.approve(pair.id)
+        return self._ensure(name)
+
+    def pause(self, name: str) -> None:
+        """No cycle of this pair until it is resumed."""
+        self.pair_config(name)
+        with self.store.commit("pause"):
+            self.store.pairs.set_status(self.store.pairs.ensure(name).id, Status.PAUSED, "paused by a person")
+
+    def resume(self, name: str) -> PairRow:
+        """Let a paused pair run, and try its accounts again. What is halted is to be approved instead."""
+        found = self.pair_config(name)
+        with self.store.commit("resume"):
+            row = self.store.pairs.ensure(name)
+            if row.status is Status.PAUSED:
+                status = Status.ACTIVE if row.approved_hash else Status.NEW
+                self.store.pairs.set_status(row.id, status)
+            for side in Side:
+                self.store.pairs.resume_account(found.mapping.side(side).account)
+        return self._ensure(name)
+
+    # -- undo
+
+    async def plan_undo(self, cycle: int) -> tuple[PairContext, UndoPlan]:
+        """What undoing a cycle would write. Raises `UnknownPair` for a cycle that there was not."""
+        row = self.store.pairs.cycle(cycle)
+        if row is None:
+            raise UnknownPair(f"there is no cycle {cycle}", "`twoway cycles` lists those that wrote something")
+        pair = await self.open(row.pair)
+        return pair, plan_undo(pair, self.store, cycle)
+
+    async def undo(self, pair: PairContext, plan: UndoPlan) -> Report:
+        """Carry it out."""
+        async with self.lease(pair) as lease:
+            return await run_undo(pair, self.store, self.clock, lease, plan.staging)
+
+    # -- freshness
+
+    def due(self, name: str, is_late: Callable[[Instant | None], bool]) -> bool:
+        """Whether the pair has gone too long without a cycle that ended well."""
+        return is_late(self._ensure(name).succeeded_at)

@@ -1,0 +1,144 @@
+"""Taking a cycle back: three-way, so that what people have edited since stays as they left it.
+
+An undo moves only the base of the side that it writes, and remembers the pair of values that the two sides then hold:
+while they show just these, nothing is carried over again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twoway.core.model import Kind, Side
+from twoway.core.plan import State
+from twoway.core.reconcile import UNDONE, Edit
+from twoway.engine import apply
+from twoway.engine.cycle import Ending, Report
+from twoway.engine.plans import PlanLine, line
+from twoway.engine.run import PairContext, Run
+from twoway.ports import Clock
+from twoway.sdk.errors import ConnectorError
+from twoway.state.operations import Staging
+from twoway.state.pairs import Lease
+from twoway.state.rows import StagedOperation
+from twoway.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What would be put back, and what cannot be, with the reason for each."""
+
+    cycle: int
+    lines: tuple[PlanLine, ...]
+    left_alone: tuple[str, ...]
+    staging: tuple[Staging, ...]
+
+
+def plan_undo(pair: PairContext, store: Store, cycle: int) -> UndoPlan:
+    """What undoing a cycle would write. Each record is looked at again just before its write."""
+    staging: list[Staging] = []
+    left_alone: list[str] = []
+    for operation in store.operations.of_cycle(cycle):
+        if operation.state != State.DONE.value:
+            continue
+        made, reason = _reverse(pair, store, operation)
+        if made is not None:
+            staging.append(made)
+        if reason:
+            left_alone.append(reason)
+    lines = tuple(line(_preview(one, cycle)) for one in staging)
+    return UndoPlan(cycle, lines, tuple(left_alone), tuple(staging))
+
+
+def _reverse(pair: PairContext, store: Store, operation: StagedOperation) -> tuple[Staging | None, str]:
+    account = pair.apps[operation.side].account
+    edit = operation.edit
+    if edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+        where = f"{account}:{operation.record_id}"
+        return None, f"{where} was {edit.kind}d: restore it in the app; its values are in `twoway history`"
+    if edit.kind is Kind.CREATE:
+        return _reverse_create(pair, store, operation, account)
+    link = None if operation.link is None else store.links.get(operation.link)
+    if link is None or link.ids[operation.side] != operation.record_id:
+        return None, f"{account}:{operation.record_id} is no longer linked"
+    stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
+    base = link.bases[operation.side]
+    back = {name: old for name, old in edit.expect.items() if base.get(name) == stored.get(name)}
+    edited = sorted(set(edit.expect) - set(back))
+    reason = f"{account}:{operation.record_id} {', '.join(edited)}: changed since" if edited else ""
+    if not back:
+        return None, reason
+    reverse = Edit(
+        operation.side,
+        Kind.UPDATE,
+        changed=back,
+        expect={name: stored[name] for name in back},
+        rules=dict.fromkeys(back, UNDONE),
+    )
+    return _staging(reverse, operation, link.id), reason
+
+
+def _reverse_create(
+    pair: PairContext, store: Store, operation: StagedOperation, account: str
+) -> tuple[Staging | None, str]:
+    """A record that we made is taken away again, if nobody has touched it since."""
+    if operation.counterpart_id is None:
+        return None, ""
+    link = store.links.of(pair.id, operation.side.other, operation.counterpart_id)
+    if link is None:
+        return None, f"the record that was created in {account} is no longer linked"
+    kinds = pair.apps[operation.side].capabilities.kinds
+    kind = Kind.ARCHIVE if Kind.ARCHIVE in kinds else Kind.DELETE
+    if kind not in kinds:
+        return None, f"{account}:{link.ids[operation.side]} was created, and {account} deletes nothing"
+    edit = Edit(operation.side, kind, expect=dict(link.bases[operation.side]), rules={"*": UNDONE})
+    made = _staging(edit, operation, link.id)
+    return made._replace(record_id=link.ids[operation.side]), ""
+
+
+def _staging(edit: Edit, operation: StagedOperation, link: int) -> Staging:
+    return Staging(
+        edit=edit,
+        link=link,
+        record_id=operation.record_id,
+        counterpart_id=operation.counterpart_id,
+        version=None,
+        revs=dict.fromkeys(Side),
+        fps=dict.fromkeys(Side),
+        undoes=operation.id,
+    )
+
+
+def _preview(one: Staging, cycle: int) -> StagedOperation:
+    return StagedOperation(
+        0,
+        cycle,
+        one.link,
+        one.edit.side,
+        one.record_id,
+        one.counterpart_id,
+        one.version,
+        one.edit,
+        State.PLANNED.value,
+        one.revs,
+        one.fps,
+        None,
+        None,
+        one.undoes,
+    )
+
+
+async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, staging: Sequence[Staging]) -> Report:
+    """Carry an undo out, as a cycle of its own: it can be undone like any other."""
+    with store.commit("begin", lease, clock.now()):
+        number = store.pairs.begin_cycle(pair.id, "undo", clock.now())
+        store.operations.stage(pair.id, number, staging, State.PLANNED)
+    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number)
+    totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
+    error: ConnectorError | None = None
+    try:
+        await apply.plan(run)
+    except ConnectorError as raised:
+        error = raised
+    ending = Ending.FAILED if error else Ending.DONE
+    with run.commit("end"):
+        store.pairs.end_cycle(number, ending.value, dict(run.counts), str(error) if error else None, run.now)
+    return Report(pair.name, number, ending, dict(run.counts), totals, (), error)
