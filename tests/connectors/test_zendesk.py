@@ -543,6 +543,13 @@ def test_the_accounts_limit_is_never_reached_by_us(opened: Open) -> None:
     assert {entry.status for entry in desk.requests()} == {201}
 
 
+def test_requests_of_others_slow_us_down_before_they_are_refused(desk: Driven[ZendeskApp]) -> None:
+    for _ in range(370):
+        desk.app._requests.take(desk.clock.now())
+    assert {receipt.outcome for receipt in desk.apply(*_many(0, 40))} == {Outcome.DONE}
+    assert 429 not in {entry.status for entry in desk.requests()}
+
+
 def _many(start: int, count: int) -> list[Write]:
     return [new(f"n{number}") for number in range(start, start + count)]
 
@@ -582,6 +589,23 @@ def test_an_update_of_which_one_half_was_lost_is_unknown(desk: Driven[ZendeskApp
     assert shown(desk, "ann")["email"] == "eve@mail.test"
 
 
+def test_an_update_of_which_one_half_was_refused_is_unknown(
+    desk: Driven[ZendeskApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.app.load([person("ann")])
+    sent: list[Any] = []
+    genuine = desk.app.users.update
+
+    def noted(*given: Any) -> None:
+        sent.append(given[1])
+        genuine(*given)
+
+    monkeypatch.setattr(desk.app.users, "update", noted)
+    (receipt,) = desk.apply(update(ids(desk)["ann"], {"email": "eve@mail.test", "user_fields.tier": "lead"}))
+    assert receipt.outcome is Outcome.UNKNOWN
+    assert [set(body) for body in sent] == [{"id", "user_fields"}], "an address in an update would be a further one"
+
+
 def test_an_account_that_refuses_everything_is_told_to_the_engine(desk: Driven[ZendeskApp]) -> None:
     desk.app.load([person("ann")])
     desk.app.fault("wrong_token", times=0)
@@ -594,7 +618,7 @@ def test_an_account_that_refuses_everything_is_told_to_the_engine(desk: Driven[Z
 
 def test_many_updates_are_one_job(desk: Driven[ZendeskApp]) -> None:
     loaded(desk, 100)
-    writes = [update(number, {"notes": "x"}) for number in ids(desk).values()]
+    writes = [update(number, {"notes": "x"}, version="as it was read") for number in ids(desk).values()]
     receipts = desk.apply(*writes)
     assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
     assert [receipt.id for receipt in receipts] == [write.id for write in writes]

@@ -62,7 +62,12 @@ READ = [
     ("a number as a number", "phone", 2125550100, "+12125550100"),
     ("an extension is kept", "phone", "+1 212-555-0100 ext. 12", "+12125550100;ext=12"),
     ("spaces are no number", "phone", "  ", None),
-    ("host and scheme in lower case, the path as it is", "url", "HTTPS://Acme.Example/Path", "https://acme.example/Path"),
+    (
+        "host and scheme in lower case, the path as it is",
+        "url",
+        "HTTPS://Acme.Example/Path",
+        "https://acme.example/Path",
+    ),
     ("a lone slash says nothing", "url", "https://acme.example/", "https://acme.example"),
     ("no scheme is added", "url", "acme.example", "acme.example"),
     ("an address without a scheme of its own", "url", "//Acme.example/a", "//acme.example/a"),

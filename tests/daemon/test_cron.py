@@ -37,7 +37,11 @@ def _times(line: str, start: str, count: int, zone: ZoneInfo = _BERLIN) -> list[
         pytest.param("0 3 * * Fri-Sun", ["Sun 01 Mar 03:00", "Fri 06 Mar 03:00"], id="a range that ends with Sunday"),
         pytest.param("0 3 * * sun-mon", ["Sun 01 Mar 03:00", "Mon 02 Mar 03:00"], id="a range that begins with Sunday"),
         pytest.param("0 3 * * */3", ["Sun 01 Mar 03:00", "Wed 04 Mar 03:00"], id="a step begins on Sunday"),
-        pytest.param("0 3 * * 2/2", ["Tue 03 Mar 03:00", "Thu 05 Mar 03:00"], id="a step from a day on"),
+        pytest.param(
+            "0 3 * * 3/2",
+            ["Wed 04 Mar 03:00", "Fri 06 Mar 03:00", "Wed 11 Mar 03:00"],
+            id="a step from a day on, until Saturday",
+        ),
         pytest.param("0 3 * * mon,4", ["Mon 02 Mar 03:00", "Thu 05 Mar 03:00"], id="a list"),
         pytest.param("0 3 4 * mon", ["Mon 02 Mar 03:00", "Wed 04 Mar 03:00"], id="both days restricted: either"),
         pytest.param("0 3 */2 * mon", ["Mon 09 Mar 03:00", "Mon 23 Mar 03:00"], id="a starred day: both"),

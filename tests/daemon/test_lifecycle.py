@@ -171,10 +171,12 @@ def test_without_a_reload_a_hangup_is_survived() -> None:
 
 
 def test_afterwards_the_signals_are_as_they_were() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-
     async def main(_stop: asyncio.Event) -> None:
         return
 
-    run(run_until_stopped(main, deadline=1))
-    assert signal.getsignal(signal.SIGTERM) == before
+    async def test() -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+        await run_until_stopped(main, deadline=1)
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+    run(test())

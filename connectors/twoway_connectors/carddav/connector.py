@@ -57,7 +57,8 @@ _CAPABILITIES = Capabilities(
     find_fields=frozenset({"email", "uid", MARKER}),
     request_lifetime=120_000,
     conditional=True,
-    unique=frozenset({"uid"}),
+    # Not `uid`, although RFC 6352 (6.3.2.1) has it: Xandikos takes a second card with the same one.
+    unique=frozenset(),
     receipt=ReceiptShape.VERSION,
     # Radicale 3.9 cuts a web address at its first comma.
     rewrites=frozenset({"url"}),

@@ -94,7 +94,6 @@ FIELDS: Mapping[str, FieldInfo] = {
             FieldType.STRING,
             "Unique id (UID); fixed once created",
             on_update=False,
-            unique=True,
             cleared_by=None,
         ),
         _info("url", FieldType.URL, "Web address (URL)"),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from twoway.sdk import FieldInfo, FieldType, Raw, RawValues, Record
+from twoway.sdk import FieldInfo, FieldType, Instant, Raw, RawValues, Record
 from twoway.sdk.values import instant_from_iso
 
 EMAIL = "email_address"
@@ -50,7 +50,8 @@ STANDARD = (
 """The fields that every audience has."""
 
 _STANDARD_NAMES = tuple(info.name for info in STANDARD)
-_ALWAYS = ("contact_id", STATUS, "last_changed")
+_BIRTHS = ("timestamp_opt", "timestamp_signup")
+_ALWAYS = ("contact_id", STATUS, "last_changed", *_BIRTHS)
 """What a record is made of, whatever the mapping reads."""
 _MERGE_TYPES = {
     "number": FieldType.NUMBER,
@@ -101,7 +102,17 @@ class Selection:
             values=values,
             version=revision(changed, values),
             modified=instant_from_iso(changed),
+            created=_created(member),
         )
+
+
+def _created(member: Mapping[str, Any]) -> Instant | None:
+    """When a member came into being, as far as Mailchimp tells: the later of signing up and opting in.
+
+    For members that we make it is the moment of the request. Others may show a later time (who opted in anew), one
+    that their maker stated, or none.
+    """
+    return max((instant_from_iso(member[name]) for name in _BIRTHS if member.get(name)), default=None)
 
 
 def _blank_is_none(value: Any) -> Raw:

@@ -55,6 +55,7 @@ CAPABILITIES = Capabilities(
     # Mailchimp ends a request after 120 seconds.
     request_lifetime=120_000,
     unique=frozenset({EMAIL}),
+    created_times=True,
     receipt=ReceiptShape.RECORD,
     resolution=1_000,
 )

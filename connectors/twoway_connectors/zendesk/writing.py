@@ -54,11 +54,10 @@ class Writer:
         one = {Kind.CREATE: self._create, Kind.UPDATE: self._update}.get(kind, self._delete)
         return await written_together(one, writes)
 
-    def _in_bulk(self, writes: Sequence[Write]) -> bool:
-        """Bulk updates know neither identities nor conditions."""
-        return writes[0].kind is Kind.CREATE or all(
-            EMAIL not in write.changed and write.version is None for write in writes
-        )
+    @staticmethod
+    def _in_bulk(writes: Sequence[Write]) -> bool:
+        """Bulk updates know no identities: an address in one would become a secondary one."""
+        return writes[0].kind is Kind.CREATE or not any(EMAIL in write.changed for write in writes)
 
     async def _receipts(self, writes: Sequence[Write], outcomes: Sequence[Receipt | Refusal]) -> list[Receipt]:
         pairs = list(zip(writes, outcomes, strict=True))

@@ -9,13 +9,17 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
 from twoway.core.model import Raw
 from twoway.core.raw import BLANKS, Invalid, kind_of
 
 _MEMO = 65_536
+
+# Apps hold addresses of intranets and of tests, too (`.local`, `.test`): whether mail reaches them is no business of
+# ours. The library offers this list for changing, and no argument for it.
+SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def parse_email(raw: Raw) -> str | None:
@@ -36,7 +40,6 @@ def _email(raw: str) -> str | Invalid | None:
     if not text:
         return None
     try:
-        # Apps hold addresses of intranets, too: `globally_deliverable` would refuse `.local` and `.test`.
         address = validate_email(
             text, check_deliverability=False, globally_deliverable=False, allow_quoted_local=True
         ).normalized

@@ -7,7 +7,7 @@ tests judge by: it is the app's own, not the engine's.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twoway.core.model import (
     MARKER,
@@ -46,7 +46,8 @@ class Change(NamedTuple):
     kind: str  # create | update | delete | merge | restore
     id: str
     fields: Mapping[str, tuple[Raw, Raw]]
-    marker: str | None = None
+    operation: str | None = None
+    """The engine's name for the write that this came from."""
 
 
 @dataclass(slots=True)
@@ -100,6 +101,10 @@ class MemoryApp:
         self.manner = manner or Manner()
         self.records: dict[str, Stored] = {}
         self.log: list[Change] = []
+        self.lateness: Callable[[], Instant] = lambda: self.manner.lag
+        """How far behind the truth a listing shows one record, each time it does: at most the manner's lag."""
+        self.operation: str | None = None
+        """The engine's write that is under way."""
         self._past: dict[str, list[tuple[Instant, Stored]]] = {}
         self._number = 0
 
@@ -128,6 +133,7 @@ class MemoryApp:
         """A person takes a record back out of the bin."""
         record = self.records[record_id]
         record.alive = True
+        record.merged_into = None
         self._wrote("human", "restore", record, {})
 
     def live(self) -> dict[str, dict[str, Raw]]:
@@ -183,17 +189,18 @@ class MemoryApp:
         record.modified = self._stamp()
         past = replace(record, values=dict(record.values), times=dict(record.times))
         self._past.setdefault(record.id, []).append((self.clock.now(), past))
-        self.log.append(Change(len(self.log) + 1, self.clock.now(), who, kind, record.id, changed, record.marker))
+        self.log.append(Change(len(self.log) + 1, self.clock.now(), who, kind, record.id, changed, self.operation))
 
     def _stamp(self) -> Instant:
         return self.clock.now() // self.manner.resolution * self.manner.resolution
 
     # -- what its listings show
 
-    def shown(self, at: Instant) -> list[Stored]:
-        """Every record as it stood at that instant, in the order of ids."""
+    def shown(self, *, lagging: bool = True) -> list[Stored]:
+        """Every record as a listing shows it, each as late as it happens to be, in the order of ids."""
         found = []
         for record_id in sorted(self._past, key=_number):
+            at = self.clock.now() - (self.lateness() if lagging else 0)
             known = [state for written, state in self._past[record_id] if written <= at]
             if known:
                 found.append(known[-1])
@@ -264,23 +271,26 @@ class MemoryConnector:
         return [FieldInfo(name=name, type=FieldType.STRING, unique=name in unique) for name in sorted(self.app.fields)]
 
     async def changes(self, cursor: str | None) -> Page:
-        app, now = self.app, self.app.clock.now()
+        app, now = self.app, self.app.clock.now() // self.app.manner.resolution * self.app.manner.resolution
         if cursor is None:
-            return Page(cursor=json.dumps([now // app.manner.resolution * app.manner.resolution, ""]), last=True)
-        since, after = _position(cursor)
+            return Page(cursor=json.dumps([now, "", None]), last=True)
+        since, after, began = _position(cursor)
+        began = now if began is None else began
         overlap = app.manner.lag + app.manner.resolution if not after else 0
         rows = [
             record
-            for record in app.shown(now - app.manner.lag)
+            for record in app.shown()
             if (record.modified, record.id) > (since - overlap, after)
             and (record.alive or app.manner.feed_deletions or record.merged_into)
         ]
         rows.sort(key=lambda record: (record.modified, record.id))
         page, rest = rows[: app.manner.page], rows[app.manner.page :]
         if rest:
-            following = json.dumps([page[-1].modified, page[-1].id])
+            following = json.dumps([page[-1].modified, page[-1].id, began])
         else:
-            following = json.dumps([max([since, *(record.modified for record in page)]), ""])
+            # Not beyond the first page's instant: what that one showed too late must be within the next overlap.
+            newest = max([since, *(record.modified for record in page)])
+            following = json.dumps([min(newest, began), "", None])
         merged = [(r.id, r.merged_into) for r in page if r.merged_into and app.manner.feed_merges]
         return Page(
             records=[app.view(record) for record in page if record.alive],
@@ -293,7 +303,7 @@ class MemoryConnector:
     async def snapshot(self, cursor: str | None) -> Page:
         app = self.app
         after = int(cursor) if cursor else 0
-        live = [r for r in app.shown(app.clock.now() - app.manner.lag) if r.alive and _number(r.id) > after]
+        live = [r for r in app.shown() if r.alive and _number(r.id) > after]
         page = live[: app.manner.page]
         last = len(live) <= app.manner.page
         return Page(
@@ -315,35 +325,43 @@ class MemoryConnector:
 
     async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         app = self.app
-        lag = app.manner.lag if app.manner.find is Consistency.LAGGING else 0
+        lagging = app.manner.find is Consistency.LAGGING
         found: dict[Raw, list[str]] = {value: [] for value in values}
-        for record in app.shown(app.clock.now() - lag):
+        for record in app.shown(lagging=lagging):
             held = record.marker if field == MARKER else record.values.get(field)
             if record.alive and held in found:
                 found[held].append(record.id)
         return found
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        return [self._write(write) for write in writes]
+        return [self.write(write) for write in writes]
+
+    def write(self, write: Write) -> Receipt:
+        """Carry out one write at once."""
+        self.app.operation = write.operation
+        try:
+            return self._write(write)
+        except DuplicateKey as error:
+            return Receipt.duplicate(error.id)
+        finally:
+            self.app.operation = None
 
     def _write(self, write: Write) -> Receipt:
         app = self.app
-        try:
-            if write.kind is Kind.CREATE:
-                record = app.create(self._who, write.changed, write.operation if app.manner.marker else None)
-                return self._receipt(record)
-            record_id = write.id or ""
-            found = app.records.get(record_id)
-            if found is None or not found.alive:
-                return Receipt.gone()
-            if app.manner.conditional and write.version is not None and write.version != str(found.version):
-                return Receipt.moved()
-            if write.kind is Kind.UPDATE:
-                return self._receipt(app.update(self._who, record_id, write.changed))
-            app.delete(self._who, record_id)
-            return Receipt.done(record_id)
-        except DuplicateKey as error:
-            return Receipt.duplicate(error.id)
+        if write.kind is Kind.CREATE:
+            return self._receipt(
+                app.create(self._who, write.changed, write.operation if app.manner.marker else None)
+            )
+        record_id = write.id or ""
+        found = app.records.get(record_id)
+        if found is None or not found.alive:
+            return Receipt.gone()
+        if app.manner.conditional and write.version is not None and write.version != str(found.version):
+            return Receipt.moved()
+        if write.kind is Kind.UPDATE:
+            return self._receipt(app.update(self._who, record_id, write.changed))
+        app.delete(self._who, record_id)
+        return Receipt.done(record_id)
 
     def _receipt(self, record: Stored) -> Receipt:
         match self.app.manner.receipt:
@@ -373,9 +391,9 @@ def _consistency(there: bool, lag: int) -> Consistency:
     return Consistency.LAGGING if lag else Consistency.CONSISTENT
 
 
-def _position(cursor: str) -> tuple[Instant, str]:
+def _position(cursor: str) -> tuple[Instant, str, Instant | None]:
     try:
-        position: list[Any] = json.loads(cursor)
-        return position[0], position[1]
-    except (ValueError, IndexError) as error:
+        since, after, began = json.loads(cursor)
+    except (ValueError, TypeError) as error:
         raise SnapshotNeeded("the cursor is not one of this app's") from error
+    return since, after, began

@@ -1,6 +1,6 @@
 """Two apps in memory, a clock, a state in memory and the real engine between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from twoway.core.mapping import compile_mapping
@@ -10,7 +10,7 @@ from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 from twoway.engine.app import App
 from twoway.engine.cycle import Kind, Report, run_cycle
 from twoway.engine.run import PairContext, Tuning
-from twoway.ports import FaultPoint, no_fault
+from twoway.ports import Connector, FaultPoint, no_fault
 from twoway.state.pairs import Status
 from twoway.state.store import Store
 from twoway.testing.clock import VirtualClock
@@ -44,7 +44,9 @@ class World:
         path: str = ":memory:",
         tuning: Tuning | None = None,
         settle: int = 0,
+        connect: Callable[[MemoryApp], Connector] = MemoryConnector,
     ) -> None:
+        self._connect = connect
         self.clock = VirtualClock()
         self.spec = spec or plain_spec(fields)
         self.fault = fault
@@ -71,7 +73,7 @@ class World:
             name=row.name,
             mapping=mapping,
             apps={
-                side: App(MemoryConnector(self.apps[side]), self.apps[side].name, side, self.clock, self._point)
+                side: App(self._connect(self.apps[side]), self.apps[side].name, side, self.clock, self._point)
                 for side in Side
             },
             settle=self.settle,

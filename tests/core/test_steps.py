@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from twoway.core.spec import Step
+from twoway.core.steps import STEPS, compile_step
+
+DONE: list[tuple[str, Any, Any, Any]] = [
+    ("trim", None, "  a b ", "a b"),
+    ("collapse", None, " a \n  b ", "a b"),
+    ("lower", None, "AbC", "abc"),
+    ("upper", None, "AbC", "ABC"),
+    ("title", None, "ada king", "Ada King"),
+    ("digits", None, "+1 (2) x", "12"),
+    ("prefix", "CRM-", "7", "CRM-7"),
+    ("prefix", "CRM-", "CRM-7", "CRM-7"),
+    ("strip_prefix", "CRM-", "CRM-7", "7"),
+    ("truncate", 3, "abcdef", "abc"),
+    ("replace", {"a": "b", "c": ""}, "abc", "bb"),
+    ("map", {"Dr": "Doctor"}, "Dr", "Doctor"),
+    ("map", {"Dr": "Doctor"}, "Mr", "Mr"),
+    ("default", "unknown", None, "unknown"),
+    ("default", "unknown", "a", "a"),
+    ("upper", None, None, None),
+    ("upper", None, ["a", "b"], ["A", "B"]),
+]
+
+
+@pytest.mark.parametrize(("name", "argument", "value", "after"), DONE, ids=[f"{one[0]} {one[2]!r}" for one in DONE])
+def test_a_step(name: str, argument: Any, value: Any, after: Any) -> None:
+    assert compile_step(Step(name, argument))(value) == after
+
+
+def test_every_step_is_shown_above() -> None:
+    assert {one[0] for one in DONE} == set(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("trim", "x", "takes no argument"),
+        ("prefix", None, "takes a text"),
+        ("prefix", "", "takes a text"),
+        ("truncate", "3", "takes a number"),
+        ("truncate", 0, "takes a number"),
+        ("truncate", True, "takes a number"),
+        ("map", "x", "takes a table"),
+        ("replace", {}, "takes a table"),
+        ("default", None, "takes the value"),
+        ("shout", None, "unknown step; valid: trim, collapse"),
+    ],
+)
+def test_a_step_that_is_wrong_says_what_would_be_right(name: str, argument: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        compile_step(Step(name, argument))
