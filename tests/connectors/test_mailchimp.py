@@ -409,7 +409,7 @@ def test_each_write_of_a_batch_has_its_own_outcome(mail: Driven[MailchimpApp]) -
         (new("fine"), Outcome.DONE, None),
         (new("taken"), Outcome.DUPLICATE, None),
         (new("archived"), Outcome.REFUSED, "email_address"),
-        (new("forgotten", email_address="forgotten@mail.test "), Outcome.REFUSED, None),
+        (new("forgotten", email_address=" forgotten@mail.test"), Outcome.REFUSED, None),
         (new("bad", email_address="no address"), Outcome.REFUSED, "email_address"),
         (new("silent", status=None), Outcome.REFUSED, "status"),
         (new("nobody", email_address=None), Outcome.REFUSED, "email_address"),

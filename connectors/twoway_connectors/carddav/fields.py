@@ -213,7 +213,7 @@ def _write_text(card: Card, name: str, value: str | None) -> None:
         card.replace(line, _line_with(line, field, value))
     elif name == "kind" and card.version != "4.0":
         # KIND came with vCard 4; in vCard 3 this is what address books understand (Apple's, and so most servers).
-        card.add(f"X-ADDRESSBOOKSERVER-KIND:{value}")
+        card.add(f"X-ADDRESSBOOKSERVER-KIND:{field.escape(value)}")
     else:
         card.add(f"{field.names[0]}:{field.escape(value)}")
 

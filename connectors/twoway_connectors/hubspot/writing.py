@@ -67,8 +67,7 @@ class Writer:
             if self._wire.marker:
                 properties[self._wire.marker] = write.operation
             own = properties.get(self._wire.type.key or "", "").strip().lower()
-            # An empty string says nothing on a create, and HubSpot refuses a few of them.
-            request: dict[str, Any] = {"properties": {name: text for name, text in properties.items() if text}}
+            request: dict[str, Any] = {"properties": properties}
         else:
             own = write.id or ""
             request = {"id": own, "properties": properties}

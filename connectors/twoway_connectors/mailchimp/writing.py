@@ -159,7 +159,7 @@ class Writer:
             if member is None:
                 return Receipt.gone()
             before = {tag["name"] for tag in member[TAGS]}
-        steps = [{"name": name, "status": "active"} for name in sorted(wanted)]
+        steps = [{"name": name, "status": "active"} for name in sorted(wanted - before)]
         steps += [{"name": name, "status": "inactive"} for name in sorted(before - wanted)]
         if not steps:
             return None

@@ -169,7 +169,8 @@ class SideMapping:
 
     def fingerprint(self, decoded: Decoded) -> int:
         """A signed 64-bit hash of everything that the mapping sees in a record, and of the mapping itself."""
-        seen = decoded if decoded.problems else decoded.values
+        values, problems = decoded
+        seen = [values, problems] if problems else values
         digest = xxh3_64_intdigest(orjson.dumps(seen, None, orjson.OPT_SORT_KEYS), self._seed)
         return digest - (1 << 64) if digest & _SIGN else digest
 
@@ -249,7 +250,8 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
                     codecs[side][one.name] = codec
         scopes[side] = _scope(spec, side, problems)
     if problems:
-        raise MappingError(problems)
+        # Steps and joined words are compiled for each side: what is wrong with them is told once.
+        raise MappingError(list(dict.fromkeys(problems)))
     hash_ = _hash(spec, codecs)
     seed = int(hash_[:16], 16)
     left, right = (

@@ -290,7 +290,7 @@ def _json(raw: Raw, depth: int) -> Any:
 
 
 def _json_number(raw: float | Decimal) -> int | float:
-    if not math.isfinite(raw):
+    if not (raw.is_finite() if isinstance(raw, Decimal) else math.isfinite(raw)):
         raise Invalid("a number that is not finite is not JSON")
     number = raw if isinstance(raw, int) else float(raw)
     if number == int(number):

@@ -169,11 +169,18 @@ class MemoryApp:
         record.alive = False
         self._wrote(who, "delete", record, {})
 
+    def has_key(self, values: RawValues, *, besides: str | None = None) -> list[str]:
+        """The live records that hold one of these values in a field that must be unique."""
+        return [
+            other.id
+            for name in sorted(self.manner.unique & values.keys())
+            for other in self.records.values()
+            if other.alive and other.id != besides and values[name] and other.values.get(name) == values[name]
+        ]
+
     def _check_unique(self, record_id: str | None, values: RawValues) -> None:
-        for name in self.manner.unique & values.keys():
-            for other in self.records.values():
-                if other.alive and other.id != record_id and values[name] and other.values.get(name) == values[name]:
-                    raise DuplicateKey(other.id)
+        if holders := self.has_key(values, besides=record_id):
+            raise DuplicateKey(holders[0])
 
     def _set(self, who: str, kind: str, record: Stored, values: RawValues) -> None:
         changed = {}

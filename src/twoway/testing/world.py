@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from twoway.core.mapping import compile_mapping
-from twoway.core.model import Side
+from twoway.core.model import Side, Value
 from twoway.core.rules import Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 from twoway.engine.app import App
@@ -90,3 +90,11 @@ class World:
         """A person lets the held plan pass."""
         self.store.pairs.approve(self.pair.id)
         self.store.pairs.set_status(self.pair.id, Status.ACTIVE)
+
+    def decide(self, conflict: int, value: Value) -> None:
+        """A person decides a conflict: both sides are to hold this value."""
+        row = self.store.attention.conflicts(conflict=conflict)[0]
+        with self.store.commit("decide by hand"):
+            self.store.attention.decide(conflict, value, self.clock.now())
+            records = [(Side.LEFT, row.left_id), (Side.RIGHT, row.right_id)]
+            self.store.observations.wait(self.pair.id, records, self.clock.now())

@@ -49,6 +49,8 @@ def test_a_value_that_was_written_is_read_in_its_normal_form(text: str, field: t
 
 
 @given(cards(), fields_and_values)
+@example("BEGIN:VCARD\nVERSION:3.0\nEND:VCARD\n", ("kind", "a\nNOTE:b"))
+@example("BEGIN:VCARD\nVERSION:3.0\nTEL;VALUE=uri:tel:1\nEND:VCARD\n", ("phone", "1\nNOTE:b"))
 def test_a_write_touches_no_line_of_another_property(text: str, field: tuple[str, Any]) -> None:
     name, value = field
     card = Card.parse(text)

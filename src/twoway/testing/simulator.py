@@ -1,0 +1,417 @@
+"""Random histories of a whole pair: the real cycle and the real state between two apps in memory, on one clock.
+
+    found = history(7)          # replays exactly, from the seed alone
+    found.violations            # what `twoway.testing.invariants` holds against it
+    found.trace                 # everything that happened, to read
+
+People edit both sides at any fault point; requests and answers get lost, land late, or are refused for now; listings
+show the past; the process dies before and after each remote call and each commit, and starts anew on the same state.
+Then everybody rests: the pair must agree before a snapshot, and write nothing after it.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from twoway.core.model import Fetched, Instant, Kind, Page, Raw, RawValues, Receipt, Side, Write
+from twoway.core.rules import Blank, Direction, Drift, OnDelete, OnEditedDelete, Policy, Start
+from twoway.core.spec import FieldSpec, Location, MappingSpec
+from twoway.engine import cycle
+from twoway.engine.cycle import Ending
+from twoway.engine.run import Tuning
+from twoway.ports import Capabilities, Consistency, ReceiptShape
+from twoway.sdk.errors import TryLater
+from twoway.testing.memory import DuplicateKey, Manner, MemoryApp, MemoryConnector
+from twoway.testing.world import World, plain_spec
+
+MAPPED = ("email", "name", "phone")
+UNMAPPED = "note"
+FIELDS = (*MAPPED, "segment", UNMAPPED)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What a history is made of. `edits` and `faults` are how many there are at most, the shares how soon they come."""
+
+    seed: int
+    spec: MappingSpec
+    manners: Mapping[Side, Manner]
+    edits: int
+    faults: int
+    edit_share: float
+    crash_share: float
+    addresses: int
+    deletes: bool
+    merges: bool
+    blanks: bool
+    cycles: int = 10
+
+
+def scenario(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    rng = random.Random(seed * 7919 + 1)
+    scoped = rng.random() < 0.25
+    return Scenario(
+        seed=seed,
+        spec=_spec(rng, scoped=scoped),
+        manners={side: _manner(rng) for side in Side},
+        edits=rng.randint(1, 14),
+        faults=rng.choice((0, 1, 2, 4)),
+        edit_share=rng.choice((0.03, 0.1, 0.25)),
+        crash_share=rng.choice((0.01, 0.05)),
+        addresses=rng.choice((3, 30)),
+        deletes=rng.random() < 0.6,
+        merges=rng.random() < 0.4,
+        blanks=rng.random() < 0.3,
+    )
+
+
+def _spec(rng: random.Random, *, scoped: bool) -> MappingSpec:
+    plain = plain_spec(MAPPED, start=rng.choice(tuple(Start)))
+    fields = list(plain.fields)
+    if rng.random() < 0.25:
+        fields[-1] = replace(fields[-1], direction=Direction.TO_RIGHT, drift=rng.choice(tuple(Drift)))
+    if scoped:
+        fields.append(FieldSpec(name="segment", left=Location(path="segment")))
+    left = replace(plain.left, delete=rng.choice(tuple(OnDelete)), scope='segment != "out"' if scoped else None)
+    return replace(
+        plain,
+        left=left,
+        right=replace(plain.right, delete=rng.choice(tuple(OnDelete))),
+        fields=tuple(fields),
+        conflict=rng.choice((Policy.LEFT, Policy.RIGHT, Policy.NEWEST, Policy.REVIEW)),
+        blank=rng.choice((Blank.PROPAGATE, Blank.PROPAGATE, Blank.FILL, Blank.IGNORE)),
+        edited_delete=rng.choice((OnEditedDelete.EDIT, OnEditedDelete.EDIT, OnEditedDelete.REVIEW)),
+    )
+
+
+def _manner(rng: random.Random) -> Manner:
+    lossy, marker = rng.random() < 0.3, rng.random() < 0.4
+    return Manner(
+        resolution=rng.choice((1, 1000, 4000)),
+        lag=rng.choice((0, 0, 6000)),
+        conditional=rng.random() < 0.6,
+        unique=frozenset({"email"}) if rng.random() < 0.4 else frozenset(),
+        marker=marker,
+        receipt=rng.choice(tuple(ReceiptShape)),
+        feed_deletions=rng.random() < 0.7,
+        feed_merges=rng.random() < 0.8,
+        find=rng.choice((Consistency.CONSISTENT, Consistency.LAGGING)),
+        find_fields=frozenset({"email"}) if rng.random() < 0.7 else frozenset(),
+        created_times=rng.random() < 0.8,
+        field_times=rng.random() < 0.4,
+        stores=trimmed if lossy else None,
+        declares_form=rng.random() < 0.6,
+        page=rng.choice((1, 2, 100)),
+        batch=rng.choice((1, 2, 50)),
+    )
+
+
+def trimmed(name: str, value: Raw) -> Raw:
+    """What an app stores that drops a trailing "+" of every field but the e-mail address."""
+    return value.rstrip("+") if isinstance(value, str) and name != "email" else value
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was known of the target when a write left: how long its log was at the last read by id, and the instants
+    of the write and of the start of its cycle."""
+
+    read: int
+    at: Instant
+    began: Instant
+
+
+@dataclass(slots=True)
+class History:
+    """A history that was played, with what its checks found."""
+
+    scenario: Scenario
+    world: World
+    trace: list[str]
+    sent: Mapping[str, Sent]
+    violations: list[str] = field(default_factory=list)
+
+
+class Simulator:
+    """One history at work."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.rng = random.Random(scenario.seed)
+        self.trace: list[str] = []
+        self.sent: dict[str, Sent] = {}
+        self.edits, self.faults = scenario.edits, scenario.faults
+        self.quiet = self.dead = self._running = False
+        self._count = 0
+        self._began: Instant = 0
+        self._late: list[tuple[Instant, MemoryConnector, Write]] = []
+        self._logged = dict.fromkeys(Side, 0)
+        self.world = World(
+            scenario.spec,
+            manners=scenario.manners,
+            fields=FIELDS,
+            fault=self.point,
+            tuning=Tuning(retry=60_000, duplicate_retry=60_000),
+            connect=lambda app: Unreliable(MemoryConnector(app), self),
+        )
+        for app in self.world.apps.values():
+            app.lateness = lambda app=app: self.rng.randint(0, app.manner.lag)  # type: ignore[misc]  # bound early
+        self._start = self.world.clock.now()
+
+    # -- time, faults and people
+
+    def say(self, what: str) -> None:
+        """Add a line to the trace, after the writes that the apps accepted since the last one."""
+        for side in Side:
+            app = self.world.apps[side]
+            for change in app.log[self._logged[side] :]:
+                self._logged[side] = len(app.log)
+                values = ", ".join(f"{name}: {old} -> {new}" for name, (old, new) in change.fields.items())
+                self.trace.append(f"{self._time(change.at)} {change.who} {change.kind} {change.id} {{{values}}}")
+        self.trace.append(f"{self._time(self.world.clock.now())} {what}")
+
+    def _time(self, at: Instant) -> str:
+        return f"{(at - self._start) / 1000:8.3f}"
+
+    def point(self, name: str) -> None:
+        """A fault point: time passes, late requests land, people edit, the process may die."""
+        if self.dead:
+            raise Crash
+        if not self._running:
+            return
+        self.world.clock.advance(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
+        self.land()
+        if self.quiet:
+            return
+        while self.edits > 0 and self.rng.random() < self.scenario.edit_share:
+            self.edit()
+        if self.faults > 0 and self.rng.random() < self.scenario.crash_share:
+            self.faults -= 1
+            self.say(f"CRASH {name}")
+            self.dead = True
+            raise Crash
+
+    def strikes(self, share: float) -> bool:
+        """Whether a fault is to happen."""
+        if self.quiet or self.faults <= 0 or self.rng.random() >= share:
+            return False
+        self.faults -= 1
+        return True
+
+    def land(self) -> None:
+        """Carry out the requests that were given up and arrive now."""
+        now = self.world.clock.now()
+        for one in [one for one in self._late if one[0] <= now]:
+            self._late.remove(one)
+            self.say(f"lands late: {one[1].write(one[2]).outcome}")
+
+    def later(self, connector: MemoryConnector, write: Write) -> None:
+        """This write lands within the request's lifetime."""
+        delay = self.rng.randint(0, connector.app.manner.request_lifetime)
+        self._late.append((self.world.clock.now() + delay, connector, write))
+
+    def leaves(self, connector: MemoryConnector, writes: Sequence[Write], read: Mapping[str, int]) -> None:
+        """Note what was known when these left."""
+        for write in writes:
+            self.sent[write.operation] = Sent(read.get(write.id or "", 0), self.world.clock.now(), self._began)
+            self.say(f"sends {write.kind} {write.id or connector.app.name} as {write.operation}")
+
+    def edit(self) -> None:
+        """A person does something in one of the apps, or decides a conflict."""
+        self.edits -= 1
+        app = self.world.apps[self.rng.choice(tuple(Side))]
+        live = sorted(app.live())
+        dice = self.rng.random()
+        try:
+            if not live or dice < 0.2:
+                app.human_create(**{name: self._value(name) for name in MAPPED})
+            elif dice < 0.68:
+                self._change(app, self.rng.choice(live))
+            elif dice < 0.78:
+                if self.scenario.deletes:
+                    app.human_delete(self.rng.choice(live))
+            elif dice < 0.84:
+                if self.scenario.merges and len(live) > 1:
+                    self._merge(app, *self.rng.sample(live, 2))
+            elif dice < 0.88:
+                self._restore(app)
+            elif dice < 0.93:
+                record = self.rng.choice(live)
+                app.human_update(record, segment=None if app.records[record].values.get("segment") else "out")
+            else:
+                self._decide()
+        except DuplicateKey:
+            return
+
+    def _change(self, app: MemoryApp, record_id: str) -> None:
+        name = self.rng.choice(("name", "name", "phone", "email", UNMAPPED))
+        old = [c.fields[name][0] for c in app.log if c.id == record_id and name in c.fields and c.fields[name][0]]
+        if old and self.rng.random() < 0.2:
+            app.human_update(record_id, **{name: self.rng.choice(old)})
+        elif self.scenario.blanks and name != "email" and self.rng.random() < 0.2:
+            app.human_update(record_id, **{name: None})
+        else:
+            app.human_update(record_id, **{name: self._value(name)})
+
+    def _value(self, name: str) -> str:
+        self._count += 1
+        if name == "email":
+            return f"e{self.rng.randint(1, self.scenario.addresses)}@example.org"
+        return f"{name}{self._count}{'+' if self.rng.random() < 0.3 else ''}"
+
+    def _merge(self, app: MemoryApp, loser: str, survivor: str) -> None:
+        app.human_merge(loser, survivor)
+        app.human_update(survivor, name=app.records[loser].values.get("name"))
+
+    def _restore(self, app: MemoryApp) -> None:
+        dead = [record for record in app.records.values() if not record.alive]
+        if not dead:
+            return
+        record = self.rng.choice(dead)
+        if not app.has_key(record.values, besides=record.id):
+            app.human_restore(record.id)
+
+    def _decide(self) -> None:
+        store, pair = self.world.store, self.world.pair
+        rows = [row for row in store.attention.conflicts(pair.id) if row.state == "open"]
+        if not rows or self._running:
+            return
+        row = self.rng.choice(rows)
+        value = self.rng.choice((row.left, row.right))
+        self.world.decide(row.id, value)
+        self.say(f"decides conflict of {row.left_id} {row.right_id}: {row.field} = {value}")
+
+    # -- the play
+
+    async def play(self) -> History:
+        """The history from its beginning to its rest. Imports of the checks are the caller's."""
+        found = History(self.scenario, self.world, self.trace, self.sent)
+        for _ in range(self.scenario.cycles):
+            await self.cycle(snapshot=self.rng.random() < 0.2, after=self.rng.choice((0, 1, 5, 20)))
+            if self.edits > 0 and self.rng.random() < 0.7:
+                self.edit()
+        self.quiet = True
+        self.say("REST")
+        for _ in range(9):
+            await self.cycle(snapshot=False, after=40)
+        return found
+
+    async def cycle(self, *, snapshot: bool, after: float) -> None:
+        """One cycle of a process that may die in it; whoever holds a plan approves it."""
+        self._began = self.world.clock.now()
+        kind = cycle.Kind.SNAPSHOT if snapshot else cycle.Kind.INCREMENTAL
+        self.say(f"cycle {kind}")
+        self._running = True
+        try:
+            report = await self.world.cycle(kind, after=after)
+        except Crash:
+            self.dead = self._running = False
+            self.world.start()
+            return
+        self._running = False
+        if report.error is not None:
+            self.say(f"failed: {report.error}")
+        if report.ending is Ending.HELD:
+            self.say(f"approves: {report.reasons}")
+            self.world.approve()
+
+
+class Unreliable:
+    """A connector between which and its app requests and answers get lost."""
+
+    def __init__(self, inner: MemoryConnector, simulator: Simulator) -> None:
+        self._inner = inner
+        self._simulator = simulator
+        self._read: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._inner.capabilities
+
+    def normal(self, values: RawValues) -> RawValues:
+        return self._inner.normal(values)
+
+    async def changes(self, cursor: str | None) -> Page:
+        await self._travel()
+        return await self._inner.changes(cursor)
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        await self._travel()
+        return await self._inner.snapshot(cursor)
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        await self._travel()
+        self._read.update(dict.fromkeys(ids, len(self._inner.app.log)))
+        return await self._inner.fetch(ids)
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        await self._travel()
+        return await self._inner.find(field, values)
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        simulator = self._simulator
+        simulator.leaves(self._inner, writes, self._read)
+        await self._travel()
+        if simulator.strikes(0.06):
+            simulator.say("LOST on the way")
+            raise TryLater("no answer", sent=True)
+        if simulator.strikes(0.06):
+            simulator.say("LOST, to land late")
+            for write in writes:
+                simulator.later(self._inner, write)
+            return [Receipt.unknown("no answer")] * len(writes)
+        refused = [simulator.strikes(0.03) for _ in writes]
+        receipts = [
+            Receipt.later("busy") if no else self._inner.write(write) for write, no in zip(writes, refused, strict=True)
+        ]
+        if simulator.strikes(0.1):
+            simulator.say("LOST answer")
+            return [Receipt.unknown("no answer")] * len(writes)
+        return receipts
+
+    async def _travel(self) -> None:
+        """Let the other side's work go on meanwhile; an app that is busy says so."""
+        for _ in range(self._simulator.rng.choice((0, 0, 1, 3))):
+            await asyncio.sleep(0)
+        if self._simulator.strikes(0.03):
+            self._simulator.say(f"BUSY {self._inner.app.name}")
+            raise TryLater("busy")
+
+
+def history(seed: int) -> History:
+    """Play the history of a seed and judge it."""
+    return asyncio.run(_judged(scenario(seed)))
+
+
+async def _judged(scenario: Scenario) -> History:
+    from twoway.testing import invariants  # noqa: PLC0415 - which imports this module's types
+
+    simulator = Simulator(scenario)
+    found = await simulator.play()
+    unseen = not all(manner.feed_deletions and manner.feed_merges for manner in scenario.manners.values())
+    early = invariants.convergence(found, deletions=not unseen)
+    for number in range(6):
+        await simulator.cycle(snapshot=number % 2 == 0, after=40)
+    written = [len(app.log) for app in found.world.apps.values()]
+    for _ in range(2):
+        await simulator.cycle(snapshot=True, after=40)
+    for app, before in zip(found.world.apps.values(), written, strict=True):
+        found.violations += [f"not quiet: {change.kind} {change.id}" for change in app.log[before:]]
+    simulator.say("END")
+    late = invariants.convergence(found, deletions=True)
+    found.violations += late or [f"{one} (before a snapshot)" for one in early]
+    found.violations += invariants.safety(found)
+    found.world.store.close()
+    return found
+
+
+__all__ = ["Crash", "History", "Kind", "Scenario", "Simulator", "history", "scenario"]
