@@ -13,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from twoway.config.load import load
+
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -38,7 +40,7 @@ _CLOCKS = {
     "time.time",
     "time.time_ns",
 }
-_MAY_READ_CLOCKS = ("src/twoway/daemon/clock.py", "src/twoway/sandbox/")
+_MAY_READ_CLOCKS = ("src/twoway/daemon/clock.py", "src/twoway/sandbox/", "src/twoway/cli/demo/")
 
 
 def _files(*folders: str) -> Iterator[Path]:
@@ -168,6 +170,15 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         if "://" not in to and not to.startswith("mailto:") and not (path.parent / to).exists()
     ]
     assert broken == []
+
+
+def test_the_readmes_mapping_is_one_that_loads(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs" / "crm-newsletter.yaml").write_text(example)
+    accounts = "accounts: { crm: { app: hubspot }, newsletter: { app: mailchimp } }\n"
+    (tmp_path / "config.yaml").write_text(accounts)
+    assert set(load(tmp_path / "config.yaml").pairs) == {"crm-newsletter"}
 
 
 @pytest.mark.parametrize("name", sorted(PROJECT["project"]["scripts"]))

@@ -54,9 +54,7 @@ def told(folder: Path) -> Told:
         try:
             load(folder / "config.yaml")
         except ConfigError as error:
-            assert error.exit_code == 2
-            assert str(error).splitlines() == [str(one) for one in error.problems]
-            return str(error).splitlines()
+            return [str(one) for one in error.problems]
         return []
 
     return complaints

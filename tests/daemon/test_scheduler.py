@@ -140,23 +140,6 @@ def test_one_pair_never_has_two_cycles_at_a_time_and_does_not_hold_up_another() 
     run(test())
 
 
-def test_no_more_pairs_are_at_work_than_allowed() -> None:
-    async def test() -> None:
-        cycles = Cycles()
-        cycles.open.clear()
-        scheduler = Scheduler(cycles, SystemClock(), parallel=2)
-        scheduler.start(PairSchedule(pair=pair, every_seconds=3600) for pair in "abcde")
-        await cycles.until_begun(2)
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert len(cycles.begun) == 2
-        cycles.open.set()
-        await cycles.until_begun(5)
-        await scheduler.stop()
-
-    run(test())
-
-
 def test_a_cycle_that_is_cancelled_from_outside_stays_cancelled() -> None:
     async def test() -> None:
         cycles = Cycles()

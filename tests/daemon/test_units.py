@@ -89,10 +89,7 @@ def test_secrets_come_as_credentials_and_never_by_the_environment(unit: str) -> 
     service = _read(unit)["Service"]
     assert service["LoadCredential"] == ["alerts.webhook_url"]
     assert not set(service) & {"EnvironmentFile", "PassEnvironment"}
-    assert service["Environment"] == [
-        "TWOWAY_CONFIG=/etc/twoway/config.yaml",
-        "TWOWAY_STATE__PATH=%S/twoway/twoway.db",
-    ]
+    assert service["Environment"] == ["TWOWAY_CONFIG=/etc/twoway/config.yaml"]
 
 
 def test_both_services_are_confined_alike() -> None:

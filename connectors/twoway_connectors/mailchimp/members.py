@@ -24,6 +24,7 @@ from twoway.sdk import (
     Write,
 )
 from twoway.sdk.http import HttpClient
+from twoway.sdk.together import together, written_together
 from twoway_connectors.mailchimp.audience import Audience
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
@@ -36,7 +37,6 @@ from twoway_connectors.mailchimp.codec import (
     subscriber_hash,
 )
 from twoway_connectors.mailchimp.listing import BEGINNING, EVERY, LIVE, Listing, Position
-from twoway_connectors.mailchimp.together import together, written_together
 from twoway_connectors.mailchimp.writing import Writer
 
 COLLECTION = "members"

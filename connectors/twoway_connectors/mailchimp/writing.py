@@ -12,6 +12,7 @@ from typing import Any, cast
 from twoway.sdk import ConnectorError, Raw, Receipt, Record, TryLater, Write
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
+from twoway.sdk.together import together
 from twoway_connectors.mailchimp.audience import Audience
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
@@ -25,7 +26,6 @@ from twoway_connectors.mailchimp.codec import (
     normal_tags,
     subscriber_hash,
 )
-from twoway_connectors.mailchimp.together import together
 
 _ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
 _TAKEN = frozenset({"ERROR_CONTACT_EXISTS", "Member Exists"})

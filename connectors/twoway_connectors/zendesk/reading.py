@@ -5,9 +5,9 @@ from typing import Any
 
 from twoway.sdk import Absence, Fetched, Presence, Raw, TellUser
 from twoway.sdk.http import HttpClient
+from twoway.sdk.together import together
 from twoway_connectors.zendesk.catalog import Collection
 from twoway_connectors.zendesk.codec import Codec
-from twoway_connectors.zendesk.together import together
 
 EXTERNAL_ID = "external_id"
 SEVERAL = 100

@@ -6,13 +6,13 @@ from typing import Any
 from twoway.sdk import ConnectorError, Kind, Receipt, Record, Write
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
+from twoway.sdk.together import together, written_together
 from twoway_connectors.zendesk.answers import HotRecord, Refusal, classify_update
 from twoway_connectors.zendesk.catalog import TICKETS, USERS, Collection
 from twoway_connectors.zendesk.codec import Codec, stamp_of
 from twoway_connectors.zendesk.identities import EMAIL, set_primary_email
 from twoway_connectors.zendesk.jobs import Jobs
 from twoway_connectors.zendesk.reading import EXTERNAL_ID, Reader
-from twoway_connectors.zendesk.together import together, written_together
 
 _REFUSED = (400, 404, 409, 422)
 

@@ -41,6 +41,19 @@ class AccountSection(Strict):
     secrets: dict[str, SecretStr] = Field(
         default={}, description="The login: `KEY_file` names the file that holds the secret KEY."
     )
+    lag: Duration | None = Field(
+        default=None, description="How late the app's listings may be, where you know better than the connector."
+    )
+    request_lifetime: Duration | None = Field(
+        default=None,
+        description="How long a request may still land after we gave it up, where you know better than the connector.",
+    )
+
+    @property
+    def overrides(self) -> dict[str, int]:
+        """What is said here in place of the connector's own `Capabilities`, in milliseconds."""
+        told = {"lag": self.lag, "request_lifetime": self.request_lifetime}
+        return {name: length for name, length in told.items() if length is not None}
 
 
 class StateSection(Strict):

@@ -17,9 +17,6 @@ class Missing(Enum):
 
     MISSING = "missing"
 
-    def __repr__(self) -> str:
-        return "MISSING"
-
 
 MISSING: Final = Missing.MISSING
 

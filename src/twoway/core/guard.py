@@ -27,7 +27,7 @@ def judge(
     )
     for verb, counts, share, approved in kinds:
         for side in Side:
-            limit = max(rules.floor, int(share * totals.links), _widened(approved[side], rules) if approved else 0)
+            limit = max(rules.floor, _part(share, totals.links), _widened(approved[side], rules) if approved else 0)
             if counts[side] > limit:
                 reasons.append(
                     f"it would {verb} {counts[side]} records in {names[side]}, more than the {limit} that the guard "
@@ -39,6 +39,11 @@ def judge(
     return tuple(reasons)
 
 
+def _part(share: float, links: int) -> int:
+    """A share of the links, whole; 29 % of 100 is 29, which the product of two floats is not."""
+    return int(round(share * links, 6))
+
+
 def _widened(approved: int, rules: GuardRules) -> int:
     return approved + max(rules.floor, approved // 10)
 
@@ -46,4 +51,4 @@ def _widened(approved: int, rules: GuardRules) -> int:
 def short_listing(listed: int, linked: int, rules: GuardRules) -> bool:
     """Whether a snapshot lacks so many of the linked records that it proves nothing."""
     missing = linked - listed
-    return listed == 0 < linked or missing > max(rules.floor, int(rules.short_listing * linked))
+    return listed == 0 < linked or missing > max(rules.floor, _part(rules.short_listing, linked))

@@ -56,7 +56,8 @@ def propose(side: Side, id: str, slots: Slots, holders: Holders, keys_of: Mappin
     """Propose for one unlinked record. `keys_of` gives the slots of every holder that may be matched.
 
     The first key with an answer decides. A later key may not take a record that an earlier key of its own gives to
-    somebody else.
+    somebody else, nor one that is set aside as its earlier key is not unique. So two records propose each other, or
+    neither does.
     """
     for slot, key in enumerate(slots):
         if key is None:
@@ -70,20 +71,11 @@ def propose(side: Side, id: str, slots: Slots, holders: Holders, keys_of: Mappin
             continue
         if len(opposite) > 1 or opposite[0].standing is not Standing.FREE:
             return Proposal(side, id, slot=slot, duplicates=opposite)
-        if _belongs_elsewhere(opposite[0], slot, side, holders, keys_of):
+        candidate = opposite[0]
+        earlier = propose(candidate.side, candidate.id, list(keys_of.get(candidate, ()))[:slot], holders, keys_of)
+        if earlier.match is not None or any(holder.side is side for holder in earlier.duplicates):
             continue
-        return Proposal(side, id, match=opposite[0].id, slot=slot)
+        if earlier.duplicates:
+            return Proposal(side, id, slot=slot, duplicates=opposite)
+        return Proposal(side, id, match=candidate.id, slot=slot)
     return Proposal(side, id)
-
-
-def _belongs_elsewhere(
-    candidate: Holder, slot: int, side: Side, holders: Holders, keys_of: Mapping[Holder, Slots]
-) -> bool:
-    """Whether an earlier key of the candidate's own has an answer on `side`."""
-    earlier = list(keys_of.get(candidate, ()))[:slot]
-    return any(
-        holder.side is side
-        for number, key in enumerate(earlier)
-        if key is not None
-        for holder in holders.get((number, key), ())
-    )

@@ -17,8 +17,8 @@ from typing import Final
 
 from twoway.core.diff import MISSING, Life, Missing, Seen
 from twoway.core.model import Kind, Side, Value, Values
-from twoway.core.resolve import MERGED, FieldView, Resolution, Verdict, elements, resolve
-from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules
+from twoway.core.resolve import MERGED, OPTED_OUT, FieldView, Resolution, Verdict, elements, resolve
+from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules, Shape
 
 DELETED_OPPOSITE: Final = "deleted opposite"
 """The rule of a delete that follows one on the other side: before it is sent, the other record is looked up again."""
@@ -86,33 +86,45 @@ def reconcile(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, 
     if len(gone) == 2:
         return Decision(Action.UNLINK, reason="deleted on both sides")
     if gone:
-        survivor = right if gone[0] is Side.LEFT else left
-        return _deleted(gone[0], survivor, rules)
+        return _deleted(gone[0], *((left, right) if gone[0] is Side.LEFT else (right, left)), rules)
     if not (left.in_scope and right.in_scope):
         return _left_scope(left, right, rules)
     return _fields(left, right, rules, verdicts or {})
 
 
-def _deleted(gone: Side, survivor: Seen, rules: PairRules) -> Decision:
-    """One side's record was deleted; `survivor` is the other side's."""
+def _deleted(side: Side, gone: Seen, survivor: Seen, rules: PairRules) -> Decision:
+    """The record on `side` was deleted; `survivor` is the other one."""
     if not survivor.in_scope:
         return Decision(Action.FREEZE, reason="deleted opposite while out of scope")
-    policy = rules.delete[gone.other]
     if survivor.edited():
         if rules.edited_delete is OnEditedDelete.REVIEW:
             return Decision(Action.PARK, reason="deleted on one side, edited on the other")
         if rules.edited_delete is OnEditedDelete.EDIT:
-            if not rules.create[gone]:
+            if not rules.create[side]:
                 return Decision(Action.PARK, reason="deleted on one side, edited on the other, and may not be created")
-            return _recreate(gone, survivor, rules)
-    match policy:
+            return _recreate(side, survivor, rules)
+    match rules.delete[side.other]:
         case OnDelete.IGNORE:
             return Decision(Action.UNLINK, reason="deleted opposite, kept here")
         case OnDelete.REVIEW:
             return Decision(Action.PARK, reason="deleted opposite: to be deleted here?")
-        case OnDelete.DELETE | OnDelete.ARCHIVE:
+        case OnDelete.DELETE | OnDelete.ARCHIVE as policy:
+            if unproven := _unproven(survivor, rules):
+                return Decision(Action.PARK, reason=f"deleted opposite, but {unproven}")
+            if not gone.in_scope:
+                return Decision(Action.FREEZE, reason="deleted opposite while out of scope")
             kind = Kind.DELETE if policy is OnDelete.DELETE else Kind.ARCHIVE
-            return Decision(edits=(_removal(gone.other, kind, survivor, DELETED_OPPOSITE),))
+            return Decision(edits=(_removal(side.other, kind, survivor, DELETED_OPPOSITE),))
+
+
+def _unproven(survivor: Seen, rules: PairRules) -> str:
+    """Why it cannot be said that this record is as it was last agreed on; empty where it can."""
+    never = sorted(name for name, value in survivor.values.items() if value is not None and name not in survivor.base)
+    if never or not survivor.base:
+        return f"never agreed on here: {', '.join(never) or 'any field'}"
+    if survivor.problems and rules.edited_delete is not OnEditedDelete.DELETE:
+        return f"unreadable here, so perhaps edited: {', '.join(sorted(survivor.problems))}"
+    return ""
 
 
 def _removal(side: Side, kind: Kind, seen: Seen, why: str) -> Edit:
@@ -120,7 +132,9 @@ def _removal(side: Side, kind: Kind, seen: Seen, why: str) -> Edit:
 
 
 def _recreate(side: Side, survivor: Seen, rules: PairRules) -> Decision:
-    return Decision(edits=(creation(side, survivor.values, rules, "edit survives the deletion"),))
+    """Create the deleted record anew, from all that is known of the other one: its last payload may be a part."""
+    known = {name: value for name in rules.fields if not isinstance(value := survivor.value(name), Missing)}
+    return Decision(edits=(creation(side, known, rules, "edit survives the deletion"),))
 
 
 def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
@@ -132,7 +146,7 @@ def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
     sent: dict[str, Value] = {}
     for name, rule in sorted(rules.fields.items()):
         value = values.get(name)
-        if value is None or not rule.direction.writes(side) or (rule.shape == "consent" and value != "out"):
+        if value is None or not rule.direction.writes(side) or (rule.shape is Shape.CONSENT and value != OPTED_OUT):
             continue
         sent[name] = value
     return Edit(side, Kind.CREATE, changed=sent, given=dict(sorted(values.items())), rules={"*": why})
@@ -158,10 +172,10 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     conflicts: list[FieldConflict] = []
     for name, rule in sorted(rules.fields.items()):
         one, two = left.value(name), right.value(name)
-        if isinstance(one, Missing) or isinstance(two, Missing) or rule.direction is Direction.ONE_SIDE:
-            for side, value, seen in ((Side.LEFT, one, left), (Side.RIGHT, two, right)):
-                if not isinstance(value, Missing) and rule.direction is Direction.ONE_SIDE:
-                    _move(bases, side, name, value, seen)
+        if rule.direction is Direction.ONE_SIDE:
+            _move(bases, name, (one, left), (two, right))
+            continue
+        if isinstance(one, Missing) or isinstance(two, Missing):
             continue
         answer = resolve(
             rule,
@@ -172,11 +186,10 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
         )
         if answer.conflict:
             conflicts.append(FieldConflict(name, one, two, answer.rule))
-            continue
-        _draft(name, answer, one, two, edits)
-        for side, value, seen in ((Side.LEFT, one, left), (Side.RIGHT, two, right)):
-            if answer.left is MISSING and answer.right is MISSING:
-                _move(bases, side, name, value, seen)
+        elif answer.left is MISSING and answer.right is MISSING:
+            _move(bases, name, (one, left), (two, right))
+        else:
+            _draft(name, answer, one, two, edits)
     return Decision(
         edits=tuple(draft.edit() for draft in edits.values() if draft.changed),
         bases={side: moved for side, moved in bases.items() if moved},
@@ -184,9 +197,11 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     )
 
 
-def _move(bases: dict[Side, dict[str, Value]], side: Side, name: str, value: Value, seen: Seen) -> None:
-    if name not in seen.base or seen.base[name] != value:
-        bases[side][name] = value
+def _move(bases: dict[Side, dict[str, Value]], name: str, *sides: tuple[Value | Missing, Seen]) -> None:
+    """What the left and the right side show now is what they are known to store."""
+    for side, (value, seen) in zip(Side, sides, strict=True):
+        if not isinstance(value, Missing) and (name not in seen.base or seen.base[name] != value):
+            bases[side][name] = value
 
 
 class _Draft:
@@ -224,17 +239,19 @@ def _draft(name: str, answer: Resolution, left: Value, right: Value, edits: dict
 def moved_bases(edit: Edit, stored: Values, base: Mapping[Side, Values]) -> dict[Side, dict[str, Value]]:
     """The bases that move when `edit` is done and its side stores `stored`; `base` are the bases before.
 
-    Only the fields that were written: what a person set meanwhile in another field stays a change.
+    Only the fields that were written: what a person set meanwhile in another field stays a change. So does, where a
+    set is merged on both sides, what this side has yet to give to the other.
     """
     moved: dict[Side, dict[str, Value]] = {Side.LEFT: {}, Side.RIGHT: {}}
     for name, value in edit.changed.items():
-        delta = edit.deltas.get(name)
-        if delta is not None:
-            added, removed = delta
-            for side in Side:
-                before = set(elements(base[side].get(name)))
-                moved[side][name] = sorted((before | set(added)) - set(removed)) or None
+        now = stored.get(name, value)
+        if name not in edit.deltas:
+            moved[edit.side][name] = now
             continue
-        moved[edit.side][name] = stored.get(name, value)
+        added, removed = edit.deltas[name]
+        had, was = set(elements(edit.expect[name])), set(elements(base[edit.side].get(name)))
+        moved[edit.side][name] = sorted((set(elements(now)) - (had - was)) | (was - had)) or None
+        before = set(elements(base[edit.side.other].get(name)))
+        moved[edit.side.other][name] = sorted((before | set(added)) - set(removed)) or None
     moved[edit.side.other].update(edit.given)
     return moved

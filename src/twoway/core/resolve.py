@@ -69,34 +69,37 @@ def resolve(
     if left.value == right.value:
         return SETTLED
     if verdict is not None and verdict.holds(left.value, right.value):
-        return _both(left, right, verdict.value, DECIDED)
+        return _both(rule, left, right, verdict.value, DECIDED)
     if left.base is MISSING or right.base is MISSING:
         return _start(rule, left, right, tolerance)
     if not left.changed and not right.changed:
         return Resolution(rule="held")
     if rule.shape is Shape.CONSENT:
-        return _consent(left, right)
+        return _consent(rule, left, right)
     receiver = rule.direction.receiver
     if receiver is not None:
         return _one_way(rule, left, right, receiver)
+    kept = _emptied(rule, left, right)
+    if kept is not None:
+        return kept
     if rule.shape is Shape.SET:
         return _merge_sets(left, right)
     if left.changed and right.changed:
         return _conflict(rule, left, right, tolerance)
-    return _travel(rule, left, right, Side.RIGHT if left.changed else Side.LEFT)
+    return _write(Side.RIGHT, left.value, "changed") if left.changed else _write(Side.LEFT, right.value, "changed")
 
 
-def _write(side: Side, value: Value, rule: str) -> Resolution:
+def _write(side: Side, value: Value | Missing, rule: str) -> Resolution:
     return Resolution(left=value, rule=rule) if side is Side.LEFT else Resolution(right=value, rule=rule)
 
 
-def _both(left: FieldView, right: FieldView, value: Value, rule: str) -> Resolution:
-    """Make both sides hold `value`, writing only where it differs."""
-    return Resolution(
-        left=MISSING if left.value == value else value,
-        right=MISSING if right.value == value else value,
-        rule=rule,
-    )
+def _both(rule: FieldRule, left: FieldView, right: FieldView, value: Value, why: str) -> Resolution:
+    """Make both sides hold `value`, writing only where it differs and the field's direction lets it."""
+
+    def wanted(side: Side, view: FieldView) -> Value | Missing:
+        return value if view.value != value and rule.direction.writes(side) else MISSING
+
+    return Resolution(wanted(Side.LEFT, left), wanted(Side.RIGHT, right), why)
 
 
 def _review(rule: str) -> Resolution:
@@ -106,7 +109,7 @@ def _review(rule: str) -> Resolution:
 def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -> Resolution:
     """No base on one side or on both: a first link, a new field, or a record that another was merged into."""
     if rule.shape is Shape.CONSENT:
-        return _both(left, right, OPTED_OUT, "opt-out") if OPTED_OUT in (left.value, right.value) else SETTLED
+        return _both(rule, left, right, OPTED_OUT, "opt-out") if OPTED_OUT in (left.value, right.value) else SETTLED
     for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
         if blank.value is None:
             return _write(side, filled.value, "filled") if rule.direction.writes(side) else SETTLED
@@ -116,7 +119,7 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
             return SETTLED
         return _write(receiver, (left if receiver is Side.RIGHT else right).value, "one-way")
     if rule.shape is Shape.SET:
-        return _both(left, right, sorted({*elements(left.value), *elements(right.value)}), "union")
+        return _both(rule, left, right, sorted({*elements(left.value), *elements(right.value)}), "union")
     match rule.start:
         case Start.LEFT:
             return _write(Side.RIGHT, left.value, "start: left")
@@ -128,43 +131,39 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
             return _review("start: review")
 
 
-def _consent(left: FieldView, right: FieldView) -> Resolution:
+def _consent(rule: FieldRule, left: FieldView, right: FieldView) -> Resolution:
     """Opting out travels at once and wins; opting in is for a person to confirm where the other side says "out"."""
-    if OPTED_OUT not in (left.value, right.value):
-        return SETTLED
-    out, other = (left, right) if left.value == OPTED_OUT else (right, left)
-    if other.value == OPTED_IN and other.changed and not out.changed:
-        return _review("opt-in")
-    return _both(left, right, OPTED_OUT, "opt-out")
+    for out, other, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+        opted_in = other.value == OPTED_IN and other.changed
+        if out.value == OPTED_OUT and not out.changed and opted_in and rule.direction.writes(side):
+            return _review("opt-in")
+    return _both(rule, left, right, OPTED_OUT, "opt-out") if OPTED_OUT in (left.value, right.value) else SETTLED
 
 
 def _one_way(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side) -> Resolution:
     """An edit on the receiving side is drift. It is put back to what that side was last known to store: where the app
-    rewrote what it was given, or an undo holds another value, that is not the giver's value."""
+    rewrote what it was given, or an undo holds another value, that is not the giver's value. A blank that may not
+    travel changes nothing of this."""
     giver, taker = (right, left) if receiver is Side.LEFT else (left, right)
-    if giver.changed:
-        return _travel(rule, left, right, receiver)
-    if rule.drift is Drift.IGNORE or taker.base is MISSING:
-        return SETTLED
-    return _write(receiver, taker.base, "drift")
-
-
-def _travel(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side) -> Resolution:
-    """Changed on one side alone."""
-    giver, taker = (right, left) if receiver is Side.LEFT else (left, right)
-    if giver.value is not None or rule.blank is Blank.PROPAGATE:
-        return _write(receiver, giver.value, "changed")
-    if rule.blank is Blank.FILL and rule.direction.writes(receiver.other):
-        return _write(receiver.other, taker.value, "filled")
+    if giver.changed and (giver.value is not None or rule.blank is Blank.PROPAGATE):
+        return _write(receiver, giver.value, "one-way" if taker.changed else "changed")
+    if taker.changed and rule.drift is Drift.REVERT:
+        return _write(receiver, taker.base, "drift")
     return SETTLED
+
+
+def _emptied(rule: FieldRule, left: FieldView, right: FieldView) -> Resolution | None:
+    """A side that was emptied, where a blank may not travel: it takes the other side's value, or stays as it is."""
+    if rule.blank is Blank.PROPAGATE:
+        return None
+    for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+        if blank.value is None and blank.changed:
+            return _write(side, filled.value, "filled") if rule.blank is Blank.FILL or filled.changed else SETTLED
+    return None
 
 
 def _conflict(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -> Resolution:
     """Changed on both sides, to different values."""
-    if rule.blank is not Blank.PROPAGATE:
-        for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
-            if blank.value is None:
-                return _write(side, filled.value, "filled")
     match rule.policy:
         case Policy.LEFT:
             return _write(Side.RIGHT, left.value, "conflict: left")
@@ -214,14 +213,18 @@ def elements(value: Value | Missing) -> list[str]:
 
 
 def _merge_sets(left: FieldView, right: FieldView) -> Resolution:
-    """Three-way, element by element: each side takes what the other added and drops what the other removed."""
+    """Three-way, element by element: each side takes what the other added and drops what the other removed.
+
+    Where the bases differ (an app's rewrite, an undo), one side may add the very element that the other removes: it
+    stays.
+    """
     now = {Side.LEFT: set(elements(left.value)), Side.RIGHT: set(elements(right.value))}
     was = {Side.LEFT: set(elements(left.base)), Side.RIGHT: set(elements(right.base))}
+    added = {side: now[side] - was[side] for side in Side}
+    removed = {side: was[side] - now[side] for side in Side}
     merged: dict[Side, Value] = {}
     for side, view in ((Side.LEFT, left), (Side.RIGHT, right)):
-        added = now[side.other] - was[side.other]
-        removed = was[side.other] - now[side.other]
-        wanted: Value = sorted((now[side] | added) - removed) or None
+        wanted: Value = sorted((now[side] | added[side.other]) - (removed[side.other] - added[side])) or None
         if wanted != view.value:
             merged[side] = wanted
     return Resolution(merged.get(Side.LEFT, MISSING), merged.get(Side.RIGHT, MISSING), MERGED if merged else "agreed")

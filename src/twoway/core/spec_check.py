@@ -208,7 +208,7 @@ def _match_problems(spec: MappingSpec) -> Iterator[SpecProblem]:
         for name in key:
             if name not in by_name:
                 yield SpecProblem(("match", str(index)), f"unknown field {name}; valid: {', '.join(on_both)}")
-            elif not _can_match(by_name[name]):
+            elif by_name[name].type in TYPES and not _can_match(by_name[name]):
                 why = "lives on one side only" if _one_sided(by_name[name]) else f"is a `{by_name[name].type}`"
                 yield SpecProblem(
                     ("match", str(index)), f"cannot match by {name}, which {why}; valid: {', '.join(on_both)}"

@@ -90,15 +90,14 @@ class Scheduler:
 
     A pair has one cycle at a time: a snapshot waits for the changes under way, and the other way round. A cycle that
     came due while its forerunner was still running is dropped; times that were missed (the machine slept) are made up
-    for by one cycle, however late. No more than `parallel` pairs are at work at a time.
+    for by one cycle, however late.
     """
 
-    def __init__(self, cycle: Cycle, clock: Clock, *, parallel: int = 4) -> None:
+    def __init__(self, cycle: Cycle, clock: Clock) -> None:
         self._cycle = cycle
         self._clock = clock
         self._schedules: dict[str, PairSchedule] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._places = asyncio.Semaphore(parallel)
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -179,7 +178,7 @@ class Scheduler:
         self._running.add(task)
         self._idle.clear()
         try:
-            async with self._turns[pair], self._places:
+            async with self._turns[pair]:
                 if not self._stopping:
                     await self._cycle(pair, reading)
         except asyncio.CancelledError:

@@ -1,7 +1,8 @@
 """One side's app, as the engine calls it: every remote call passes two named fault points and is counted."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from twoway.core.model import Absence, Fetched, Kind, Page, Presence, Raw, RawValues, Receipt, Record, Side, Write
 from twoway.ports import Capabilities, Clock, Connector, FaultPoint
@@ -12,19 +13,32 @@ T = TypeVar("T")
 
 class App:
     """A connector under its account's name. What the contract leaves to the caller is seen to here: sizes of batches,
-    an answer for every id, a listing that must get on."""
+    an answer for every id, a listing that must get on.
 
-    def __init__(self, connector: Connector, account: str, side: Side, clock: Clock, fault: FaultPoint) -> None:
+    `overrides` are the capabilities that a person knows better than the connector (`lag`, `request_lifetime`).
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        account: str,
+        side: Side,
+        clock: Clock,
+        fault: FaultPoint,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
         self.account = account
         self.side = side
         self.calls = 0
         self._connector = connector
         self._clock = clock
         self._fault = fault
+        self._overrides = dict(overrides or {})
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._connector.capabilities
+        declared = self._connector.capabilities
+        return replace(declared, **self._overrides) if self._overrides else declared
 
     def normal(self, values: RawValues) -> RawValues:
         """The form in which the app is known to store these values."""

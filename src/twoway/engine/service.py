@@ -86,12 +86,20 @@ class Service:
             for connector in connectors.values():
                 await connector.close()
             raise
+        accounts = {side: mapping.side(side).account for side in Side}
         context = PairContext(
             id=self._ensure(name).id,
             name=name,
             mapping=mapping,
             apps={
-                side: App(connector, mapping.side(side).account, side, self.clock, self._fault)
+                side: App(
+                    connector,
+                    accounts[side],
+                    side,
+                    self.clock,
+                    self._fault,
+                    self.config.account(accounts[side]).overrides,
+                )
                 for side, connector in connectors.items()
             },
             settle=found.schedule.settle,

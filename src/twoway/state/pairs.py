@@ -76,7 +76,9 @@ _PAIR = (
 
 def totals_text(totals: Totals) -> str:
     """Totals as a column holds them."""
-    return dumps(asdict(totals))
+    counts = {name: part for name, part in asdict(totals).items() if name != "links"}
+    told = {name: {side.value: number for side, number in part.items()} for name, part in counts.items()}
+    return dumps({"links": totals.links, **told})
 
 
 def totals_from(text: str | None) -> Totals | None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from twoway.core.model import Raw, Side
-from twoway.core.rules import Direction, Drift
+from twoway.core.rules import Direction
 from twoway.state.rows import Link
 from twoway.testing.memory import Change, MemoryApp
 from twoway.testing.simulator import FIELDS, MAPPED, History, trimmed
@@ -69,7 +69,7 @@ def _in_scope(found: History, side: Side, record_id: str) -> bool:
 def _agree(found: History, link: Link, name: str) -> bool:
     values = [found.world.apps[side].records[one].values.get(name) for side, one in link.ids.items()]
     rule = found.world.pair.mapping.rules.fields[name]
-    if rule.direction is not Direction.BOTH and rule.drift is Drift.IGNORE:
+    if rule.direction is not Direction.BOTH:
         return True
     if None in values and rule.blank.value == "ignore":
         return True

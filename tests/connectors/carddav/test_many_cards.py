@@ -19,7 +19,7 @@ from twoway_connectors.carddav.connector import CardDavConnector
 
 CARDS = 500
 GIVEN = ("Zoë", "Jürgen", "Łukasz", "Ольга", "美咲", "Siobhán", "José María", "D'Arcy")
-FAMILY = ("Müller", "Ångström", "O’Neill", "García\\, Jr.", "Иванова", "山田", "Nguyễn", "van der Meer")
+FAMILY = ("Müller", "Ångström", "Ó Néill", "García\\, Jr.", "Иванова", "山田", "Nguyễn", "van der Meer")
 
 
 def folded(line: str) -> str:
@@ -128,14 +128,14 @@ def test_our_edits_touch_only_their_fields(full: Book) -> None:
         start = await connector.changes(None)
         ids = [f"card-{number:03d}.vcf" for number in range(0, 10 * 3 * len(EDITS), 10)]
         cards = await connector.fetch(ids)
-        for at, id in enumerate(ids):
+        for at, card_id in enumerate(ids):
             changed, touched = EDITS[at % len(EDITS)]
-            before = full.get(id)
-            card = cards[id]
+            before = full.get(card_id)
+            card = cards[card_id]
             assert isinstance(card, Record)
-            (receipt,) = await connector.apply([update(id, card.version, **changed)])
+            (receipt,) = await connector.apply([update(card_id, card.version, **changed)])
             assert receipt.outcome is Outcome.DONE
-            after = full.get(id)
+            after = full.get(card_id)
             lost, new = properties(before) - properties(after), properties(after) - properties(before)
             assert {line[1] for line in (lost | new)} <= touched, (changed, lost, new)
             assert lost | new
@@ -156,8 +156,8 @@ def test_a_feed_longer_than_a_window_names_the_rest(full: Book) -> None:
     async def scenario(connector: CardDavConnector) -> None:
         start = await connector.changes(None)
         for number in range(130):
-            id = f"card-{number:03d}.vcf"
-            full.server.put(full.url + id, full.get(id).replace("END:VCARD", "ROLE:x\r\nEND:VCARD"))
+            card_id = f"card-{number:03d}.vcf"
+            full.server.put(full.url + card_id, full.get(card_id).replace("END:VCARD", "ROLE:x\r\nEND:VCARD"))
         page = await connector.changes(start.cursor)
         assert (len(page.records), len(page.ids), page.last) == (100, 30, True)
         fetched = await connector.fetch(page.ids)

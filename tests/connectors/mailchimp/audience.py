@@ -5,9 +5,8 @@ from typing import Any
 
 from tests.connectors.vendor_account import Driven, create
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
-from twoway.sdk import (
-    Write,
-)
+from twoway.sandbox.mailchimp_fields import custom
+from twoway.sdk import Write
 
 START = 1_750_000_000.0
 FIELDS = frozenset({"email_address", "status", "merge_fields.FNAME", "tags"})
@@ -32,7 +31,12 @@ def ids(mail: Driven[MailchimpApp]) -> dict[str, str]:
     return {entry["email_address"].partition("@")[0]: entry["contact_id"] for entry in shown}
 
 
-d
+def define(mail: Driven[MailchimpApp], **field: Any) -> None:
+    audience = mail.app.audiences[LIST_ID]
+    definition = custom(len(audience.fields) + 1, {"name": field["tag"].title(), **field})
+    audience.fields[definition.tag] = definition
 
 
-d
+def shown(mail: Driven[MailchimpApp], name: str) -> dict[str, Any]:
+    entries = mail.app.records(LIST_ID)
+    return next(dict(entry) for entry in entries if entry["email_address"].startswith(f"{name}@"))

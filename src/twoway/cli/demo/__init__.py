@@ -1,4 +1,4 @@
-"""`twoway demo`: the main job, on look-alike apps of this machine, from an empty folder to a killed and recovered sync."""
+"""`twoway demo`: the main job on look-alike apps of this machine, from first plan to a killed and recovered cycle."""
 
 from twoway.cli.demo.script import run
 

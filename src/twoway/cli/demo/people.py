@@ -10,11 +10,53 @@ from typing import Any
 CONTACTS, MEMBERS, USERS = 300, 250, 120
 SHARED_MEMBERS, SHARED_USERS = 200, 100
 
-_FIRST = (
-    "Ada Anaïs Bruno Chloé Dilek Emil Fatima Georg Hanna Ivo Jana Kofi Léa Malik Nora Oskar Paula Quentin Rosa Samir "
-    "Tove Uli Vera Wim Xenia Yara Zoë"
-).split()
-_LAST = "Abel Brandt Costa Dufour Eriksen Farkas García Haas Ito Jensen Kowalski López Müller Novák Okafor Petit".split()
+_FIRST = [
+    "Ada",
+    "Anaïs",
+    "Bruno",
+    "Chloé",
+    "Dilek",
+    "Emil",
+    "Fatima",
+    "Georg",
+    "Hanna",
+    "Ivo",
+    "Jana",
+    "Kofi",
+    "Léa",
+    "Malik",
+    "Nora",
+    "Oskar",
+    "Paula",
+    "Quentin",
+    "Rosa",
+    "Samir",
+    "Tove",
+    "Uli",
+    "Vera",
+    "Wim",
+    "Xenia",
+    "Yara",
+    "Zoë",
+]
+_LAST = [
+    "Abel",
+    "Brandt",
+    "Costa",
+    "Dufour",
+    "Eriksen",
+    "Farkas",
+    "García",
+    "Haas",
+    "Ito",
+    "Jensen",
+    "Kowalski",
+    "López",
+    "Müller",
+    "Novák",
+    "Okafor",
+    "Petit",
+]
 
 
 def _name(number: int) -> tuple[str, str]:

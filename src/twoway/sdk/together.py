@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twoway.sdk import ConnectorError, Receipt, TryLater, Write
+from twoway.core.model import Receipt, Write
+from twoway.sdk.errors import ConnectorError, TryLater
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")

@@ -1,0 +1,443 @@
+"""What other servers do, and these two do not: scripted answers, one server's habit a test."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from tests.connectors.carddav.books import HastyClock, create, delete, update, vcard
+from twoway.sdk import (
+    Absence,
+    AccountRefused,
+    ConnectorContext,
+    HookRefused,
+    HookRequest,
+    Outcome,
+    Presence,
+    Record,
+    SnapshotNeeded,
+    TellUser,
+    TryLater,
+)
+from twoway.sdk.http import make_open_http
+from twoway_connectors.carddav import CardDav
+from twoway_connectors.carddav.connector import CardDavConnector
+
+T = TypeVar("T")
+ROOT = "https://dav.example.org"
+BOOK = "/dav/book/"
+Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
+_RESOURCE = "<d:resourcetype><d:collection/><c:addressbook/></d:resourcetype>"
+
+
+def multistatus(*responses: str, more: str = "") -> httpx.Response:
+    namespaces = 'xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:carddav" xmlns:s="http://calendarserver.org/ns/"'
+    return httpx.Response(207, text=f"<d:multistatus {namespaces}>{''.join(responses)}{more}</d:multistatus>")
+
+
+def found(href: str, properties: str) -> str:
+    status = "<d:status>HTTP/1.1 200 OK</d:status>"
+    propstat = f"<d:propstat><d:prop>{properties}</d:prop>{status}</d:propstat>"
+    return f"<d:response><d:href>{href}</d:href>{propstat}</d:response>"
+
+
+def missing(href: str, status: int) -> str:
+    return f"<d:response><d:href>{href}</d:href><d:status>HTTP/1.1 {status} Such</d:status></d:response>"
+
+
+def error(status: int, condition: str = "") -> httpx.Response:
+    text = f'<d:error xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:carddav">{condition}</d:error>'
+    return httpx.Response(status, text=text if condition else "")
+
+
+def address_book(properties: str = "<d:sync-token>1</d:sync-token>") -> httpx.Response:
+    return multistatus(found(BOOK, _RESOURCE + "<d:displayname>Friends</d:displayname>" + properties))
+
+
+def address_data(name: str, card: str, etag: str = '"1"') -> str:
+    data = f"<d:getetag>{etag}</d:getetag><d:getlastmodified>Thu, 01 Jan 2026 00:00:01 GMT</d:getlastmodified>"
+    return found(BOOK + name, f"{data}<c:address-data>{card}</c:address-data>")
+
+
+class Scripted:
+    """A server that answers by method, in the given order; the last answer stays."""
+
+    def __init__(self, script: Mapping[str, Answer | list[Answer]]) -> None:
+        self._script = {method: list(a) if isinstance(a, list) else [a] for method, a in script.items()}
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answers = self._script.get(request.method) or [httpx.Response(405)]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, httpx.Response):
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return answer(request)
+
+
+def run(
+    script: Mapping[str, Answer | list[Answer]] | Scripted,
+    scenario: Callable[[CardDavConnector], Awaitable[T]],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    collection: str = "contacts",
+    options: Mapping[str, Any] | None = None,
+) -> T:
+    server = script if isinstance(script, Scripted) else Scripted({"PROPFIND": address_book(), **script})
+
+    async def whole() -> T:
+        clock = HastyClock()
+        connector = CardDav()(
+            ConnectorContext(
+                account="friends",
+                settings={"base_url": ROOT + BOOK, "username": "ann", **(settings or {})},
+                secrets={"password": "s3cret"} if secrets is None else secrets,
+                collection=collection,
+                options=options or {},
+                clock=clock,
+                open_http=make_open_http(clock, httpx.MockTransport(server), account="friends"),
+            )
+        )
+        try:
+            return await scenario(connector)
+        finally:
+            await connector.close()
+
+    return asyncio.run(whole())
+
+
+async def _start(connector: CardDavConnector) -> str:
+    cursor = (await connector.changes(None)).cursor
+    assert cursor is not None
+    return cursor
+
+
+_ONLY_MULTIGET = (
+    "<d:supported-report-set><d:supported-report><d:report><c:addressbook-multiget/></d:report></d:supported-report>"
+    "</d:supported-report-set>"
+)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "<s:getctag>1</s:getctag>",
+        f"<d:sync-token>t</d:sync-token><s:getctag>1</s:getctag>{_ONLY_MULTIGET}",
+    ],
+)
+def test_without_sync_reports_the_ctag_tells_a_quiet_address_book(properties: str) -> None:
+    changed = address_book(properties.replace("<s:getctag>1", "<s:getctag>2"))
+    server = Scripted({"PROPFIND": [*[address_book(properties)] * 4, changed]})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        assert "complete listing" in (await connector.check()).notes[0]
+        cursor = await _start(connector)
+        asked = len(server.asked)
+        page = await connector.changes(cursor)
+        assert (page.records, page.gone, page.ids, page.last) == ((), (), (), True)
+        assert len(server.asked) == asked + 1
+        with pytest.raises(SnapshotNeeded):
+            await connector.changes(page.cursor)
+
+    run(server, scenario)
+
+
+def test_without_any_token_each_poll_needs_a_snapshot() -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(SnapshotNeeded):
+            await connector.changes(await _start(connector))
+
+    run({"PROPFIND": address_book("")}, scenario)
+
+
+def test_a_truncated_report_is_not_the_last_page_and_goes_on_from_its_token() -> None:
+    truncated = multistatus(missing(BOOK + "a.vcf", 404), missing(BOOK, 507), more="<d:sync-token>2</d:sync-token>")
+    rest = multistatus(missing(BOOK + "b.vcf", 404), more="<d:sync-token>3</d:sync-token>")
+    server = Scripted({"PROPFIND": address_book(), "REPORT": [truncated, rest]})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        page = await connector.changes("sync:1")
+        assert (page.gone, page.cursor, page.last) == (["a.vcf"], "sync:2", False)
+        page = await connector.changes(page.cursor)
+        assert (page.gone, page.cursor, page.last) == (["b.vcf"], "sync:3", True)
+        assert b"<d:sync-token>2</d:sync-token>" in server.asked[-1].content
+
+    run(server, scenario)
+
+
+@pytest.mark.parametrize("more", ["", "<d:sync-token>1</d:sync-token>"])
+def test_a_report_that_does_not_move_on_is_told(more: str) -> None:
+    stuck = multistatus(missing(BOOK, 507), more=more)
+
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match="sync token"):
+            await connector.changes("sync:1")
+
+    run({"REPORT": stuck}, scenario)
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (error(403, "<d:valid-sync-token/>"), SnapshotNeeded),
+        (error(409, "<d:valid-sync-token/>"), SnapshotNeeded),
+        (error(412, "<d:valid-sync-token/>"), SnapshotNeeded),
+        (error(507, "<d:number-of-matches-within-limits/>"), SnapshotNeeded),
+        (error(410), SnapshotNeeded),
+        (error(403), AccountRefused),
+        (error(404), TellUser),
+        (error(507), TryLater),
+        (httpx.Response(207, text="<!DOCTYPE x><x/>"), TellUser),
+        (httpx.Response(207, text="<html/>"), TellUser),
+    ],
+)
+def test_what_a_refused_report_of_changes_means(answer: httpx.Response, raised: type[Exception]) -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(raised):
+            await connector.changes("sync:1")
+
+    run({"REPORT": answer}, scenario)
+
+
+def test_changed_cards_that_cannot_be_read_are_not_lost() -> None:
+    listed = "".join(found(f"{BOOK}{name}.vcf", '<d:getetag>"1"</d:getetag>') for name in "abcd")
+    report = multistatus(listed, found(BOOK, ""), found("/elsewhere/x.vcf", ""), more="<d:sync-token>2</d:sync-token>")
+    cards = multistatus(
+        address_data("a.vcf", vcard("a")),
+        missing(f"{ROOT}{BOOK}b.vcf", 404),
+        missing(BOOK + "c.vcf", 403),
+    )
+
+    async def scenario(connector: CardDavConnector) -> None:
+        page = await connector.changes("sync:1")
+        (card,) = page.records
+        assert (card.id, card.version, card.modified) == ("a.vcf", '"1"', 1_767_225_601_000)
+        assert (page.gone, page.ids) == (["b.vcf"], ["c.vcf", "d.vcf"])
+
+    run({"REPORT": [report, cards]}, scenario)
+
+
+def test_a_listing_keeps_what_it_cannot_read_and_leaves_out_what_is_no_card() -> None:
+    folder = found(BOOK + "sub", "<d:resourcetype><d:collection/></d:resourcetype>")
+    listing = multistatus(found(BOOK, _RESOURCE), folder, found(BOOK + "a.vcf", ""), found(BOOK + "b.txt", ""))
+    cards = multistatus(address_data("a.vcf", vcard("a")), address_data("b.txt", "no card at all"))
+
+    async def scenario(connector: CardDavConnector) -> None:
+        page = await connector.snapshot(None)
+        assert ([card.id for card in page.records], page.ids, page.last) == (["a.vcf"], ["b.txt"], True)
+
+    run({"PROPFIND": [address_book(), listing], "REPORT": cards}, scenario)
+
+
+def test_a_listing_that_was_cut_proves_nothing() -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match="507"):
+            await connector.snapshot(None)
+
+    run({"PROPFIND": [address_book(), multistatus(found(BOOK + "a.vcf", ""), missing(BOOK, 507))]}, scenario)
+
+
+def test_an_answer_that_is_no_xml_is_read_card_by_card() -> None:
+    server = Scripted(
+        {
+            "PROPFIND": address_book(),
+            "REPORT": httpx.Response(207, text="<d:multistatus>\x01"),
+            "GET": [httpx.Response(200, text=vcard("a"), headers={"etag": 'W/"7-gzip"'}), httpx.Response(404)],
+        }
+    )
+
+    async def scenario(connector: CardDavConnector) -> None:
+        cards = await connector.fetch(["a.vcf", "b.vcf"])
+        card = cards["a.vcf"]
+        assert isinstance(card, Record)
+        assert (card.values["fn"], card.version) == ("Ann Example", '"7"')
+        assert cards["b.vcf"] == Absence("b.vcf", Presence.GONE)
+
+    run(server, scenario)
+
+
+@pytest.mark.parametrize("etag", ['"1"', 'W/"1"', '"1-gzip"', '"1;gzip"', "1"])
+def test_an_etag_that_a_proxy_changed_is_the_same_version(etag: str) -> None:
+    server = Scripted(
+        {
+            "PROPFIND": address_book(),
+            "GET": httpx.Response(200, text=vcard("a"), headers={"etag": etag}),
+            "PUT": httpx.Response(204, headers={"etag": etag.replace("1", "2")}),
+        }
+    )
+
+    async def scenario(connector: CardDavConnector) -> None:
+        (receipt,) = await connector.apply([update("a.vcf", '"1"', title="Boss")])
+        assert (receipt.outcome, receipt.version) == (Outcome.DONE, '"2"')
+        assert server.asked[-1].headers["if-match"] == '"1"'
+        assert server.asked[-2].headers["accept-encoding"] == "identity"
+
+    run(server, scenario)
+
+
+def test_a_server_that_gives_no_etag_gives_no_version() -> None:
+    script: dict[str, Answer | list[Answer]] = {"GET": httpx.Response(200, text=vcard("a")), "PUT": httpx.Response(204)}
+
+    async def scenario(connector: CardDavConnector) -> None:
+        for write in (update("a.vcf", '"1"', title="Boss"), create(fn="Ann")):
+            (receipt,) = await connector.apply([write])
+            assert (receipt.outcome, receipt.version, receipt.record) == (Outcome.DONE, None, None)
+
+    run(script, scenario)
+
+
+REFUSALS: list[tuple[httpx.Response, Outcome]] = [
+    (error(400), Outcome.REFUSED),
+    (error(405), Outcome.REFUSED),
+    (error(413), Outcome.REFUSED),
+    (error(415), Outcome.REFUSED),
+    (error(403, "<c:valid-address-data/>"), Outcome.REFUSED),
+    (error(412, "<c:valid-address-data/>"), Outcome.REFUSED),
+    (error(403, "<c:supported-address-data/>"), Outcome.REFUSED),
+    (error(403, "<c:max-resource-size/>"), Outcome.REFUSED),
+    (error(507, "<d:quota-not-exceeded/>"), Outcome.REFUSED),
+    (error(423), Outcome.LATER),
+    (error(507), Outcome.LATER),
+]
+
+
+@pytest.mark.parametrize(("answer", "outcome"), REFUSALS)
+def test_what_a_refused_write_means(answer: httpx.Response, outcome: Outcome) -> None:
+    stored = httpx.Response(200, text=vcard("a"), headers={"etag": '"1"'})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        for write in (create(fn="Ann"), update("a.vcf", '"1"', title="Boss")):
+            (receipt,) = await connector.apply([write])
+            assert receipt.outcome is outcome
+            assert receipt.why
+
+    run({"GET": stored, "PUT": answer}, scenario)
+
+
+def test_a_uid_conflict_names_the_card_that_has_it() -> None:
+    conflict = error(409, f"<c:no-uid-conflict><d:href>{BOOK}other.vcf</d:href></c:no-uid-conflict>")
+    report = multistatus(address_data("other.vcf", vcard("taken")))
+
+    async def scenario(connector: CardDavConnector) -> None:
+        (receipt,) = await connector.apply([create(uid="taken", fn="Ann")])
+        assert (receipt.outcome, receipt.id) == (Outcome.DUPLICATE, "other.vcf")
+
+    run({"PUT": conflict, "REPORT": report}, scenario)
+
+
+@pytest.mark.parametrize(("status", "raised"), [(403, AccountRefused), (404, TellUser), (409, TellUser)])
+def test_an_address_book_that_cannot_be_written_stops_the_account(status: int, raised: type[Exception]) -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(raised):
+            await connector.apply([create(fn="Ann")])
+
+    run({"PUT": error(status), "REPORT": multistatus()}, scenario)
+
+
+def test_a_batch_that_stops_in_its_middle_keeps_the_receipts_so_far() -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        receipts = await connector.apply([delete("a.vcf"), delete("b.vcf"), delete("c.vcf")])
+        assert [receipt.outcome for receipt in receipts] == [Outcome.DONE, Outcome.LATER, Outcome.LATER]
+
+    run({"DELETE": [httpx.Response(204), httpx.Response(403)]}, scenario)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_has_not_taken_the_write(status: int) -> None:
+    busy = httpx.Response(status, headers={"retry-after": "1"})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TryLater):
+            await connector.apply([delete("a.vcf")])
+
+    run({"DELETE": busy}, scenario)
+
+
+@pytest.mark.parametrize("stored", ["BEGIN:VCARD\r\nFN:cut", vcard("a") + vcard("b"), "<html></html>"])
+def test_what_is_not_one_whole_card_is_never_written_over(stored: str) -> None:
+    server = Scripted({"PROPFIND": address_book(), "GET": httpx.Response(200, text=stored, headers={"etag": '"1"'})})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        (receipt,) = await connector.apply([update("a.vcf", '"1"', title="Boss")])
+        assert receipt.outcome is Outcome.REFUSED
+        assert "PUT" not in [request.method for request in server.asked]
+
+    run(server, scenario)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(301, headers={"location": "https://evil.example.com/"}),
+        multistatus(
+            found(
+                "/", "<c:addressbook-home-set><d:href>https://evil.example.com/home/</d:href></c:addressbook-home-set>"
+            )
+        ),
+    ],
+)
+def test_the_login_never_goes_to_another_host(answer: httpx.Response) -> None:
+    server = Scripted({"PROPFIND": answer})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match=r"evil\.example\.com"):
+            await connector.check()
+        assert {request.url.host for request in server.asked} == {"dav.example.org"}
+
+    run(server, scenario)
+
+
+def test_a_server_without_webdav_is_told() -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match="found no address book"):
+            await connector.check()
+
+    run(Scripted({"PROPFIND": httpx.Response(405)}), scenario)
+
+
+def test_a_login_that_may_only_read_is_told() -> None:
+    read_only = "<d:current-user-privilege-set><d:privilege><d:read/></d:privilege></d:current-user-privilege-set>"
+
+    async def scenario(connector: CardDavConnector) -> None:
+        assert "may not write" in (await connector.check()).notes[-1]
+
+    run({"PROPFIND": address_book("<d:sync-token>1</d:sync-token>" + read_only)}, scenario)
+
+
+@pytest.mark.parametrize(
+    ("how", "raised", "says"),
+    [
+        ({"settings": {"base_url": ""}}, TellUser, "base_url"),
+        ({"settings": {"base_url": "http://dav.example.org/"}}, TellUser, "not encrypted"),
+        ({"settings": {"username": ""}}, AccountRefused, "password"),
+        ({"secrets": {}}, AccountRefused, "token"),
+        ({"settings": {"rate": "fast"}}, TellUser, "rate"),
+        ({"settings": {"rate": 0}}, TellUser, "rate"),
+        ({"collection": "members"}, TellUser, "contacts"),
+        ({"options": {"audience": "x"}}, TellUser, "addressbook"),
+    ],
+)
+def test_what_is_set_up_wrongly_is_told_at_once(how: dict[str, Any], raised: type[Exception], says: str) -> None:
+    with pytest.raises(raised, match=says):
+        run({}, lambda connector: connector.check(), **how)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "login"),
+    [({"token": "t0ken"}, "Bearer t0ken"), ({"password": "pässword"}, "Basic YW5uOnDDpHNzd29yZA==")],
+)
+def test_the_login_is_sent_as_a_token_or_as_user_and_password(secrets: dict[str, str], login: str) -> None:
+    server = Scripted({"PROPFIND": address_book()})
+    run(server, lambda connector: connector.check(), secrets=secrets)
+    assert {request.headers["authorization"] for request in server.asked} == {login}
+
+
+def test_a_webhook_is_never_believed() -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(HookRefused):
+            connector.parse_hook(HookRequest("POST", "https://x/", {}, b""))
+
+    run({}, scenario)

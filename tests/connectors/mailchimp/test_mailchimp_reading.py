@@ -1,0 +1,211 @@
+"""Mailchimp: snapshots, changes, and reads by key."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.connectors.mailchimp.audience import FIELDS, START, Open, define, ids, loaded, member
+from tests.connectors.vendor_account import Driven, driven, gone_of, records_of, update
+from twoway.sandbox.clock import iso_seconds
+from twoway.sandbox.kit import VirtualClock
+from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
+from twoway.sdk import Absence, Presence, Record, SnapshotNeeded
+from twoway_connectors.mailchimp import Mailchimp
+
+
+def test_values_are_decoded_by_type(opened: Open) -> None:
+    mail = opened(fields=frozenset())
+    define(mail, tag="AGE", type="number")
+    define(mail, tag="SINCE", type="date")
+    address = {"addr1": "1 High St", "addr2": "", "city": "Bonn", "state": "NW", "zip": "53111", "country": "DE"}
+    mail.app.load([member("ann", merge_fields={"AGE": 7, "SINCE": "2026-01-31", "ADDRESS": address}, tags=["b", "a"])])
+    (record,) = records_of(mail.snapshot()).values()
+    expected = {
+        "email_address": "ann@mail.test",
+        "status": "subscribed",
+        "merge_fields.AGE": 7,
+        "merge_fields.SINCE": "2026-01-31",
+        "merge_fields.ADDRESS": address,
+        "merge_fields.FNAME": None,
+        "tags": ["a", "b"],
+        "vip": False,
+        "language": None,
+    }
+    assert {name: record.values[name] for name in expected} == expected
+
+
+def test_only_what_the_mapping_reads_is_asked_for(opened: Open) -> None:
+    sizes = []
+    for fields in (frozenset[str](), frozenset({"email_address", "merge_fields.ADDRESS.city"})):
+        mail = opened(fields=fields)
+        mail.app.load(member(f"m{number}", merge_fields={"LNAME": "x" * 250}) for number in range(10))
+        (record, *_) = records_of(mail.snapshot()).values()
+        sizes.append(mail.requests()[-1].bytes)
+        if fields:
+            assert record.values.keys() == {"email_address", "merge_fields.ADDRESS"}
+    assert sizes[1] < sizes[0] / 2, "the name is not asked for"
+
+
+def test_a_snapshot_is_complete_and_leaves_the_archived_out(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 2300, last_changed="2025-01-01T00:00:00Z")
+    mail.app.load([member("late", last_changed="2025-02-01T00:00:00Z")])
+    mail.app.human(kind="delete", id="m00007@mail.test")
+    pages = mail.snapshot()
+    assert len(records_of(pages)) == 2300
+    assert pages[0].total == 2300
+    assert "m00007@mail.test" not in {record.values["email_address"] for record in records_of(pages).values()}
+
+
+def test_a_snapshot_loses_nobody_while_members_come_and_go(mail: Driven[MailchimpApp]) -> None:
+    """Between pages, members of the pages already read are archived and edited: offsets would shift by them."""
+    mail.app.load(
+        member(f"m{number:05}", last_changed=iso_seconds(START - 90_000 + number // 3)) for number in range(2500)
+    )
+    seen: dict[str, Record] = {}
+    cursor: str | None = None
+    page_number, last = 0, False
+    while not last:
+        page = mail.run(mail.connector.snapshot(cursor))
+        seen |= {record.id: record for record in page.records}
+        cursor, last = page.cursor, page.last
+        for number in range(page_number * 200, page_number * 200 + 200):
+            kind = "delete" if number % 2 else "update"
+            fields = {"merge_fields": {"FNAME": "moved"}}
+            mail.app.human(kind=kind, id=f"m{number:05}@mail.test", **({} if number % 2 else {"fields": fields}))
+        page_number += 1
+    live = {entry["contact_id"] for entry in mail.app.records(LIST_ID) if entry["status"] != "archived"}
+    assert live <= seen.keys()
+
+
+def test_nothing_changed_costs_one_request(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 300)
+    (start,) = mail.follow(None)
+    assert not start.records
+    mail.clock.advance(120)
+    before = mail.asked
+    pages = mail.follow(start.cursor)
+    assert mail.asked == before + 1
+    assert pages[-1].cursor == start.cursor
+
+
+def test_changes_tell_edits_archivings_and_new_members(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 5)
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(60)
+    mail.app.human(kind="update", id="m00001@mail.test", fields={"merge_fields": {"FNAME": "Ann"}})
+    mail.app.human(kind="update", id="m00002@mail.test", fields={"status": "unsubscribed"})
+    mail.app.human(kind="update", id="m00002@mail.test", fields={"tags": ["vip"]})
+    mail.app.human(kind="delete", id="m00003@mail.test")
+    mail.app.human(kind="create", fields=member("new"))
+    pages = mail.follow(cursor)
+    found = {record.values["email_address"]: record.values for record in records_of(pages).values()}
+    assert found["m00001@mail.test"]["merge_fields.FNAME"] == "Ann"
+    assert found["m00002@mail.test"]["status"] == "unsubscribed"
+    assert found["m00002@mail.test"]["tags"] == ["vip"]
+    assert "new@mail.test" in found
+    assert gone_of(pages) == {ids(mail)["m00003"]}
+
+
+def test_an_edit_in_the_second_that_was_read_last_is_not_missed(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 3)
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(60)
+    mail.app.human(kind="update", id="m00000@mail.test", fields={"merge_fields": {"FNAME": "first"}})
+    pages = mail.follow(cursor)
+    mail.clock.advance(0.4)
+    mail.app.human(kind="update", id="m00001@mail.test", fields={"merge_fields": {"FNAME": "second"}})
+    again = records_of(mail.follow(pages[-1].cursor))
+    assert again[ids(mail)["m00001"]].values["merge_fields.FNAME"] == "second"
+
+
+def test_versions_keep_two_edits_of_one_second_apart(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 1)
+    (number,) = ids(mail).values()
+    (receipt,) = mail.apply(update(number, {"merge_fields.FNAME": "ours"}))
+    same = mail.run(mail.connector.fetch([number]))[number]
+    mail.app.human(kind="update", id="m00000@mail.test", fields={"merge_fields": {"FNAME": "theirs"}})
+    other = mail.run(mail.connector.fetch([number]))[number]
+    assert isinstance(same, Record)
+    assert isinstance(other, Record)
+    assert receipt.version == same.version
+    assert same.modified == other.modified
+    assert same.version != other.version
+
+
+def test_more_members_than_a_page_in_one_second(mail: Driven[MailchimpApp]) -> None:
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(60)
+    loaded(mail, 3200, last_changed=iso_seconds(START + 30))
+    assert len(records_of(mail.follow(cursor))) == 3200
+
+
+@given(seconds=st.lists(st.integers(0, 4), max_size=40), edits=st.lists(st.integers(0, 39), max_size=6))
+def test_every_change_is_told(seconds: list[int], edits: list[int]) -> None:
+    """Whatever the seconds that changes share, a reader who follows page by page meets the present of each record."""
+    clock = VirtualClock(START)
+    app = MailchimpApp(clock=clock)
+    arguments: dict[str, Any] = {
+        "collection": "members",
+        "settings": {"base_url": "http://localhost/3.0"},
+        "secrets": {"api_key": "sandbox-us1"},
+        "options": {"audience": LIST_ID},
+        "fields": FIELDS,
+    }
+    with driven(Mailchimp(), app, clock, **arguments) as mail:
+        cursor = mail.follow(None)[-1].cursor
+        seen: dict[str, Record] = {}
+        for number, second in enumerate(seconds):
+            clock.advance(second / 2)
+            app.human(kind="create", fields=member(f"m{number}"))
+            if number in edits:
+                pages = mail.follow(cursor)
+                cursor, seen = pages[-1].cursor, seen | records_of(pages)
+                app.human(
+                    kind="update", id=f"m{number // 2}@mail.test", fields={"merge_fields": {"FNAME": f"e{number}"}}
+                )
+        seen |= records_of(mail.follow(cursor))
+        present = {entry["contact_id"]: entry["merge_fields"]["FNAME"] for entry in app.records(LIST_ID)}
+        assert {key: record.values["merge_fields.FNAME"] for key, record in seen.items()} == present
+
+
+def test_a_cursor_of_something_else_asks_for_a_snapshot(mail: Driven[MailchimpApp]) -> None:
+    with pytest.raises(SnapshotNeeded):
+        mail.run(mail.connector.changes('{"feed":"other","v":1}'))
+
+
+def test_a_list_of_statuses_that_is_refused_is_done_without(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 4)
+    mail.app.fault("error", status=400, method="GET", path="/members$")
+    pages = mail.snapshot()
+    assert len(records_of(pages)) == 4
+    assert pages[0].total is None
+
+
+def test_fetch_tells_the_live_the_archived_and_the_gone(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 3)
+    known = ids(mail)
+    mail.app.human(kind="delete", id="m00001@mail.test")
+    mail.app.human(kind="delete", id="m00002@mail.test", permanent=True)
+    found = mail.run(mail.connector.fetch(list(known.values())))
+    assert isinstance(found[known["m00000"]], Record)
+    assert found[known["m00001"]] == Absence(known["m00001"], Presence.ARCHIVED)
+    assert found[known["m00002"]] == Absence(known["m00002"], Presence.GONE)
+
+
+def test_an_id_outlives_the_e_mail_address(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 1)
+    (number,) = ids(mail).values()
+    mail.app.human(kind="update", id="m00000@mail.test", fields={"email_address": "moved@mail.test"})
+    found = mail.run(mail.connector.fetch([number]))[number]
+    assert isinstance(found, Record)
+    assert found.values["email_address"] == "moved@mail.test"
+
+
+def test_find_by_e_mail_in_any_case(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 2)
+    mail.app.human(kind="delete", id="m00001@mail.test")
+    asked = ["M00000@Mail.test", "m00001@mail.test", "nobody@mail.test"]
+    found = mail.run(mail.connector.find("email_address", asked))
+    assert found == {asked[0]: [ids(mail)["m00000"]], asked[1]: [], asked[2]: []}

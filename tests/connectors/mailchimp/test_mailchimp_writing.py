@@ -1,0 +1,225 @@
+"""Mailchimp: creates, updates, archiving, and what may go wrong with them."""
+
+from typing import Any
+
+import pytest
+
+from tests.connectors.mailchimp.audience import START, Open, ids, loaded, member, new, shown
+from tests.connectors.vendor_account import Driven, records_of, remove, update
+from twoway.sandbox.mailchimp import MailchimpApp
+from twoway.sdk import HookRefused, HookRequest, Kind, Outcome, TellUser, TryLater
+
+
+def test_a_thousand_new_members_with_tags_take_two_requests(mail: Driven[MailchimpApp]) -> None:
+    mail.run(mail.connector.describe())
+    before = mail.asked
+    writes = [new(f"n{number}", tags=["vip", "new"], **{"merge_fields.FNAME": "N"}) for number in range(1000)]
+    receipts = [*mail.apply(*writes[:500]), *mail.apply(*writes[500:])]
+    assert mail.asked == before + 2
+    assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+    fetched = mail.run(mail.connector.fetch([str(receipts[999].id)]))
+    assert fetched[str(receipts[999].id)] == receipts[999].record
+    assert receipts[999].record is not None
+    assert receipts[999].record.values["tags"] == ["new", "vip"]
+    assert receipts[999].record.values["email_address"] == "n999@mail.test"
+
+
+def test_each_write_of_a_batch_has_its_own_outcome(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("taken"), member("archived"), member("forgotten")])
+    mail.app.human(kind="delete", id="archived@mail.test")
+    mail.app.human(kind="delete", id="forgotten@mail.test", permanent=True)
+    cases = [
+        (new("fine"), Outcome.DONE, None),
+        (new("taken"), Outcome.DUPLICATE, None),
+        (new("archived"), Outcome.REFUSED, "email_address"),
+        (new("forgotten", email_address=" forgotten@mail.test"), Outcome.REFUSED, None),
+        (new("bad", email_address="no address"), Outcome.REFUSED, "email_address"),
+        (new("silent", status=None), Outcome.REFUSED, "status"),
+        (new("nobody", email_address=None), Outcome.REFUSED, "email_address"),
+        (new("Twin", email_address="FINE@mail.test"), Outcome.LATER, None),
+    ]
+    receipts = mail.apply(*(write for write, _, _ in cases))
+    assert [(receipt.outcome, receipt.field) for receipt in receipts] == [(o, f) for _, o, f in cases]
+    assert receipts[1].id == ids(mail)["taken"]
+    assert not any("@" in (receipt.why or "") for receipt in receipts), "no address in a reason"
+
+
+def test_one_malformed_member_does_not_hold_back_its_batch(mail: Driven[MailchimpApp]) -> None:
+    """Where the request as a whole is refused, its halves are tried, down to the member that is at fault."""
+    mail.app.fault("error", status=400, method="POST", times=1)
+    receipts = mail.apply(*(new(f"n{number}") for number in range(4)))
+    assert [receipt.outcome for receipt in receipts] == [Outcome.DONE] * 4
+
+
+def test_a_member_that_exists_is_never_subscribed_again(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("out", status="unsubscribed"), member("in")])
+    out, inside = ids(mail)["out"], ids(mail)["in"]
+    before = mail.asked
+    (refused,) = mail.apply(update(out, {"status": "subscribed", "merge_fields.FNAME": "x"}))
+    assert (refused.outcome, refused.field) == (Outcome.REFUSED, "status")
+    assert mail.asked == before + 1, "the audience was looked up, and nothing was sent"
+    (done,) = mail.apply(update(inside, {"status": "unsubscribed"}))
+    assert done.outcome is Outcome.DONE
+    assert shown(mail, "in")["status"] == "unsubscribed"
+
+
+def test_an_update_sends_only_what_changed(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann", merge_fields={"FNAME": "Ann", "LNAME": "Lee"}, tags=["a"])])
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": None}))
+    assert receipt.outcome is Outcome.DONE
+    assert receipt.record is not None
+    assert receipt.record.values["merge_fields.FNAME"] is None
+    entry = shown(mail, "ann")
+    assert (entry["merge_fields"]["LNAME"], entry["status"], len(entry["tags"])) == ("Lee", "subscribed", 1)
+    (write,) = [entry for entry in mail.app.log.since(0) if entry.who == "api"]
+    assert set(write.fields) == {"merge_fields.FNAME"}
+
+
+def test_tags_are_added_and_removed_one_by_one(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann", tags=["keep", "drop", "theirs"])])
+    number = ids(mail)["ann"]
+    write = update(number, {"tags": ["keep", "new "]}, previous={"tags": ["drop", "keep"]})
+    before = mail.asked
+    (receipt,) = mail.apply(write)
+    assert mail.asked == before + 2  # the audience, and the tags
+    assert {tag["name"] for tag in shown(mail, "ann")["tags"]} == {"keep", "new", "theirs"}
+    assert receipt.record is not None
+    assert receipt.record.values == {"tags": ["keep", "new"]}, "a person's tag must show as that person's edit"
+    assert receipt.version is None
+
+
+def test_a_tag_that_a_person_took_away_meanwhile_is_not_given_back(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann", tags=[])])
+    mail.apply(update(ids(mail)["ann"], {"tags": ["keep", "new"]}, previous={"tags": ["keep"]}))
+    assert {tag["name"] for tag in shown(mail, "ann")["tags"]} == {"new"}
+
+
+def test_tags_without_a_past_are_read_first(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann", tags=["drop"])])
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"tags": ["new"]}))
+    assert receipt.outcome is Outcome.DONE
+    assert {tag["name"] for tag in shown(mail, "ann")["tags"]} == {"new"}
+
+
+def test_an_e_mail_address_changes_and_one_that_is_taken_is_refused(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann"), member("bob")])
+    known = ids(mail)
+    done, taken = mail.apply(
+        update(known["ann"], {"email_address": "eve@mail.test"}),
+        update(known["bob"], {"email_address": "eve@mail.test"}),
+    )
+    assert (done.outcome, done.id) == (Outcome.DONE, known["ann"])
+    assert (taken.outcome, taken.field) == (Outcome.REFUSED, "email_address")
+
+
+def test_archiving_twice_is_done_and_what_is_not_there_is_gone(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    number = ids(mail)["ann"]
+    receipts = [mail.apply(remove(one, Kind.ARCHIVE))[0] for one in (number, number, "0" * 31 + "7")]
+    assert [receipt.outcome for receipt in receipts] == [Outcome.DONE, Outcome.DONE, Outcome.GONE]
+    assert shown(mail, "ann")["status"] == "archived"
+    (gone,) = mail.apply(update("0" * 31 + "7", {"merge_fields.FNAME": "x"}))
+    assert gone.outcome is Outcome.GONE
+
+
+def test_an_update_of_an_archived_member_finds_it_gone(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.human(kind="delete", id="ann@mail.test")
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": "x"}))
+    assert receipt.outcome is Outcome.GONE
+
+
+def test_nobody_is_deleted_for_good(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    with pytest.raises(TellUser, match="archive"):
+        mail.apply(remove(ids(mail)["ann"], Kind.DELETE))
+    assert shown(mail, "ann")["status"] == "subscribed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "writes", "landed"),
+    [
+        pytest.param({"kind": "lost_answer", "method": "POST"}, "create", 3, id="a batch, its answer lost"),
+        pytest.param({"kind": "die_midway", "method": "POST", "after_inputs": 2}, "create", 2, id="a batch, half done"),
+        pytest.param({"kind": "html", "method": "POST", "applied": True}, "create", 3, id="a batch, a page of HTML"),
+        pytest.param({"kind": "lost_answer", "method": "PATCH"}, "update", 1, id="an update, its answer lost"),
+        pytest.param({"kind": "error", "method": "PATCH", "status": 502}, "update", 0, id="an update, a bad gateway"),
+        pytest.param({"kind": "lost_answer", "method": "DELETE"}, "archive", 1, id="an archiving, its answer lost"),
+    ],
+)
+def test_a_lost_answer_is_unknown_and_never_sent_again(
+    mail: Driven[MailchimpApp], fault: dict[str, Any], writes: str, landed: int
+) -> None:
+    mail.app.load([member("ann")])
+    number = ids(mail)["ann"]
+    batch = {
+        "create": [new(f"n{one}") for one in range(3)],
+        "update": [update(number, {"merge_fields.FNAME": "x"})],
+        "archive": [remove(number, Kind.ARCHIVE)],
+    }[writes]
+    mail.app.fault(**fault)
+    receipts = mail.apply(*batch)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.UNKNOWN}
+    assert len(mail.app.log.since(0)) == landed
+    assert [entry.method for entry in mail.requests()].count(fault["method"]) == 1
+
+
+def test_an_update_of_which_the_tags_were_lost_is_unknown(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.fault("error", status=400, path="/tags$")
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"tags": ["a"], "merge_fields.FNAME": "x"}, {"tags": []}))
+    assert receipt.outcome is Outcome.UNKNOWN
+
+
+def test_one_lost_answer_leaves_the_other_receipts_alone(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 8)
+    mail.app.fault("lost_answer", method="PATCH", skip=3)
+    receipts = mail.apply(*(update(number, {"merge_fields.FNAME": "x"}) for number in ids(mail).values()))
+    assert sorted(receipt.outcome for receipt in receipts) == [*["done"] * 7, "unknown"]
+
+
+def test_an_error_of_one_write_does_not_hide_what_became_of_the_others(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 8)
+    mail.app.fault("wrong_token", method="PATCH", skip=3)
+    receipts = mail.apply(*(update(number, {"merge_fields.FNAME": "x"}) for number in ids(mail).values()))
+    assert sorted(receipt.outcome for receipt in receipts) == [*["done"] * 7, "later"]
+
+
+def test_members_that_we_make_carry_the_moment_they_were_made(opened: Open) -> None:
+    mail = opened(fields=frozenset({"email_address"}))
+    mail.clock.advance(7)
+    (receipt,) = mail.apply(new("ann"))
+    (record,) = records_of(mail.snapshot()).values()
+    assert receipt.record is not None
+    assert record.created == receipt.record.created == (START + 7) * 1000
+    assert record.values == {"email_address": "ann@mail.test"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "rate_limited"}, id="429 without Retry-After"),
+        pytest.param({"kind": "forbidden_text"}, id="a bare 403 that is no JSON"),
+    ],
+)
+def test_a_busy_app_is_asked_again_and_then_waited_for(mail: Driven[MailchimpApp], fault: dict[str, Any]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.fault(**fault, times=2, method="PATCH")
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": "x"}))
+    assert receipt.outcome is Outcome.DONE
+    mail.app.fault(**fault, times=0)
+    with pytest.raises(TryLater) as later:
+        mail.apply(new("bob"))
+    assert not later.value.sent
+
+
+def test_never_more_connections_than_an_account_has(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 100)
+    mail.app.fault("latency", seconds=0.5, times=0)
+    mail.run(mail.connector.fetch(list(ids(mail).values())))
+    assert {entry.status for entry in mail.requests()} == {200}
+
+
+def test_a_webhook_proves_nothing(mail: Driven[MailchimpApp]) -> None:
+    with pytest.raises(HookRefused):
+        mail.connector.parse_hook(HookRequest("POST", "https://host/hook", {}, b"type=subscribe"))
