@@ -64,7 +64,9 @@ def state_path(config: Config) -> Path:
 
 
 def _all_secrets(config: Config) -> Iterable[str]:
-    return [secret for account in config.settings.accounts for secret in config.secrets(account).values()]
+    url = config.settings.alerts.webhook_url
+    found = [secret for account in config.settings.accounts for secret in config.secrets(account).values()]
+    return found if url is None else [*found, url.get_secret_value()]
 
 
 class Daemon:
@@ -124,13 +126,14 @@ class Daemon:
             )
             self._notifier.ready("the new configuration is broken: the old one is in force")
             return
-        if state_path(config) != state_path(self._service.config):
+        if state_path(config) != state_path(old):
             _log.warning("state_path_changed", in_force="the old one: another state needs a restart")
         # Cycles under way end on the old clients, which are closed when the daemon ends.
         self._retired.append(self._service)
         self._service = Service(config, self._store, self._clock)
-        self._scheduler.reload(schedules(config))
-        self._alerts = Alerts(self._deliver(config), self._clock)
+        self._scheduler.reload(wanted)
+        if config.settings.alerts != old.settings.alerts:
+            self._alerts = Alerts(self._deliver(config), self._clock)
         self._notifier.ready(f"{len(config.pairs)} pairs")
         _log.info("reloaded", pairs=sorted(config.pairs))
 
@@ -169,6 +172,9 @@ class Daemon:
             return
         self._alerts.clear(Condition(Trouble.HALTED, report.pair))
         self._alerts.clear(Condition(Trouble.STALLED, report.pair))
+        mapping = self._service.pair_config(report.pair).mapping
+        for account in (mapping.left.account, mapping.right.account):
+            self._alerts.clear(Condition(Trouble.ACCOUNT_REFUSED, account))
         did = {name: number for name, number in sorted(report.counts.items()) if number}
         if did:
             _log.info("cycle", pair=report.pair, cycle=report.cycle, **_named(did, self._service, report.pair))

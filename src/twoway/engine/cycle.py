@@ -20,7 +20,7 @@ from twoway.core.plan import State, Totals
 from twoway.engine import apply, decide, observe, recover
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
-from twoway.sdk.errors import ConnectorError, TellUser
+from twoway.sdk.errors import ConnectorError
 from twoway.state.pairs import Lease, PairRow, Status
 from twoway.state.store import Store
 
@@ -129,8 +129,6 @@ def _conclude(run: Run, error: ConnectorError | None, reasons: tuple[str, ...], 
         totals = run.store.operations.totals(pair.id, run.store.links.count(pair.id), [State.HELD])
         pairs.show_plan(pair.id, pair.mapping.hash, totals)
         pairs.set_status(pair.id, Status.HALTED, "; ".join(reasons))
-    elif isinstance(error, TellUser):
-        pairs.set_status(pair.id, Status.HALTED, str(error))
     elif error is None:
         pairs.spend_allowance(pair.id)
         pairs.succeeded(pair.id, run.now)

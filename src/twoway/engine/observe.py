@@ -70,7 +70,7 @@ async def _snapshot(run: Run, side: Side) -> None:
     started = run.now
     feed = (await app.changes(None)).cursor if capabilities.feed is not Consistency.NONE else None
     lagging = capabilities.snapshot is not Consistency.CONSISTENT
-    store.observations.begin_snapshot(side)
+    store.observations.begin_snapshot(pair.id, side)
     window: list[Record] = []
     cursor: str | None = None
     last = False
@@ -83,7 +83,7 @@ async def _snapshot(run: Run, side: Side) -> None:
         rows = _sightings(run, side, window, hint=lagging, settle=0)
         with run.commit(f"observe:{app.account}"):
             _store(run, side, rows)
-            store.observations.shown(side, [record.id for record in window])
+            store.observations.shown(pair.id, side, [record.id for record in window])
         run.counts[f"listed {side}"] += len(window)
         window = []
     linked = store.links.count(pair.id)

@@ -164,6 +164,8 @@ class Service:
         async with self.lease(pair) as lease:
             if kind is Kind.RECORD:
                 self._name_records(pair, records)
+                # Before both sides were listed once, a record that is there would be taken for one that is not.
+                kind = kind if self._ensure(name).snapshot_at is not None else Kind.SNAPSHOT
             report = await run_cycle(pair, self.store, self.clock, lease, kind)
         if isinstance(report.error, AccountRefused):
             self._pause_account(report.error)

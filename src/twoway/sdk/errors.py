@@ -6,7 +6,7 @@
     ├── SnapshotNeeded    the cursor has expired: read everything again
     ├── RecordRefused     the app refuses this one record: park it, go on with the others
     ├── AccountRefused    the login is refused or may not do this: pause the account, tell a person
-    └── TellUser          set up wrongly, or an answer that makes no sense: halt the pair, tell a person
+    └── TellUser          set up wrongly, or an answer that makes no sense: nothing is concluded, tell a person
 
 A message says what happened and what to do, for a person who is woken by it. It never holds a secret, nor a
 customer's value.

@@ -233,23 +233,26 @@ class Observations:
 
     # -- snapshots
 
-    def begin_snapshot(self, side: Side) -> None:
+    def begin_snapshot(self, pair: int, side: Side) -> None:
         """Start to note which ids a complete listing shows."""
-        self._db.run("CREATE TEMP TABLE IF NOT EXISTS shown (side TEXT, record_id TEXT, PRIMARY KEY (side, record_id))")
-        self._db.run("DELETE FROM shown WHERE side = ?", (side.value,))
+        self._db.run(
+            "CREATE TEMP TABLE IF NOT EXISTS shown "
+            "(pair INTEGER, side TEXT, record_id TEXT, PRIMARY KEY (pair, side, record_id)) WITHOUT ROWID"
+        )
+        self._db.run("DELETE FROM shown WHERE pair = ? AND side = ?", (pair, side.value))
 
-    def shown(self, side: Side, record_ids: Sequence[str]) -> None:
+    def shown(self, pair: int, side: Side, record_ids: Sequence[str]) -> None:
         """The listing showed these."""
         self._db.run(
-            "INSERT OR IGNORE INTO shown (side, record_id) SELECT ?, value FROM json_each(?)",
-            (side.value, dumps(list(record_ids))),
+            "INSERT OR IGNORE INTO shown (pair, side, record_id) SELECT ?, ?, value FROM json_each(?)",
+            (pair, side.value, dumps(list(record_ids))),
         )
 
     def shown_linked(self, pair: int, side: Side) -> int:
         """How many linked records the listing showed."""
         return int(
             self._db.one(
-                f"SELECT count(*) FROM link l JOIN shown s ON s.side = ? AND s.record_id = l.{side.value}_id "
+                f"SELECT count(*) FROM link l JOIN shown s ON s.pair = l.pair AND s.side = ? AND s.record_id = l.{side.value}_id "
                 "WHERE l.pair = ?",
                 (side.value, pair),
             )
@@ -259,9 +262,10 @@ class Observations:
         """Records that should have been in the listing: links from before it began, and what waits to be settled."""
         rows = self._db.run(
             f"SELECT l.{side.value}_id AS id FROM link l WHERE l.pair = ? AND l.linked_at < ? AND NOT EXISTS "
-            f"  (SELECT 1 FROM shown s WHERE s.side = ? AND s.record_id = l.{side.value}_id) "
+            f"  (SELECT 1 FROM shown s WHERE s.pair = l.pair AND s.side = ? AND s.record_id = l.{side.value}_id) "
             "UNION SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.seen_at < ? "
-            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.side = o.side AND s.record_id = o.record_id) ORDER BY id",
+            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.pair = o.pair AND s.side = o.side AND s.record_id = o.record_id) "
+            "ORDER BY id",
             (pair, linked_before, side.value, pair, side.value, linked_before),
         )
         return [row[0] for row in rows]

@@ -179,7 +179,10 @@ def _back_in_time(found: History, side: Side) -> Iterator[str]:
             edits = [
                 c.seq
                 for c in giver.log
-                if c.id == source and c.who == "human" and name in c.fields and c.at <= change.at
+                if c.id == source
+                and c.who == "human"
+                and name in c.fields
+                and c.at <= change.at
                 and _same(name, c.fields[name][1], new)
             ]
             if not edits:

@@ -356,9 +356,7 @@ class MemoryConnector:
     def _write(self, write: Write) -> Receipt:
         app = self.app
         if write.kind is Kind.CREATE:
-            return self._receipt(
-                app.create(self._who, write.changed, write.operation if app.manner.marker else None)
-            )
+            return self._receipt(app.create(self._who, write.changed, write.operation if app.manner.marker else None))
         record_id = write.id or ""
         found = app.records.get(record_id)
         if found is None or not found.alive:
