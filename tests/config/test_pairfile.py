@@ -93,22 +93,27 @@ def test_live_field_names_are_taken_up(folder: Path) -> None:
 
 FILE = "pairs/crm-news.yaml"
 
+UNKNOWN_KEY = (
+    f"{FILE}:12:5: fields.phone.regoin: unknown key; valid: blank, case, choices, conflict, decimals, direction, drift, "
+    "left, region, resolution, right, start, to_left, to_right, trim, type, unknown_choice; did you mean region?"
+)
+UNKNOWN_PLACE_KEY = (
+    f"{FILE}:7:55: fields.email.right.formt: unknown key; valid: choices, delimiter, format, join, opted_in, opted_out, "
+    "path, split, with; did you mean format?"
+)
 BROKEN = [
-    ("no YAML", ("start: review", "start: [review"), f"{FILE}:6:1: not YAML: did not find expected ',' or ']'"),
+    ("no YAML", ("start: review", "start: [review"), f"{FILE}:5:6: not YAML: expected ',' or ']', but got ':'"),
     ("a tab", ("    left: phone", "\tleft: phone"), "(YAML takes no tabs for indenting)"),
     ("a key twice", ("start: review", "start: review\nstart: left"), f"{FILE}:5:1: the same key twice; leave one out"),
     (
         "an unknown key",
         ("    region: US", "    regoin: US"),
-        f"{FILE}:12:5: fields.phone.regoin: unknown key; valid: blank, case, choices, conflict, decimals, direction,"
-        + " drift, left, region, resolution, right, start, to_left, to_right, trim, type, unknown_choice;"
-        + " did you mean region?",
+        UNKNOWN_KEY,
     ),
     (
         "an unknown key in a place",
         ("right: email_address", "right: { path: email_address, formt: x }"),
-        f"{FILE}:7:55: fields.email.right.formt: unknown key; valid: choices, delimiter, format, join, opted_in,"
-        + " opted_out, path, split, with; did you mean format?",
+        UNKNOWN_PLACE_KEY,
     ),
     (
         "an unknown key at the top",

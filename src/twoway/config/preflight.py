@@ -180,7 +180,7 @@ def _times(pair: PairConfig, capabilities: Mapping[Side, Capabilities]) -> Itera
     if not without:
         return
     accounts = " and ".join(dict.fromkeys(without))
-    what = f"`newest` compares times of fields, which {accounts} does not tell: a record's time stands in, if at all"
+    what = f"`newest` compares times of fields, which {accounts} cannot tell: a record's time stands in, if at all"
     if pair.spec.conflict is Policy.NEWEST:
         yield ("conflict",), what, True
     if pair.spec.start is Start.NEWEST:

@@ -118,12 +118,13 @@ class Daemon:
     async def _reload(self) -> None:
         """Read the configuration anew. A broken one changes nothing."""
         self._notifier.reloading()
+        old = self._service.config
         try:
-            config = read_config(self._service.config.file)
-        except ConfigError as error:
-            _log.error(
-                "reload_refused", problems=[str(one) for one in error.problems], in_force="the old configuration"
-            )
+            config = read_config(old.file)
+            wanted = schedules(config)
+        except (ConfigError, ValueError) as error:
+            problems = [str(one) for one in error.problems] if isinstance(error, ConfigError) else [str(error)]
+            _log.error("reload_refused", problems=problems, in_force="the old configuration")
             self._notifier.ready("the new configuration is broken: the old one is in force")
             return
         if state_path(config) != state_path(old):

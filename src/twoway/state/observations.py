@@ -252,8 +252,8 @@ class Observations:
         """How many linked records the listing showed."""
         return int(
             self._db.one(
-                f"SELECT count(*) FROM link l JOIN shown s ON s.pair = l.pair AND s.side = ? AND s.record_id = l.{side.value}_id "
-                "WHERE l.pair = ?",
+                "SELECT count(*) FROM link l JOIN shown s ON s.pair = l.pair AND s.side = ? "
+                f"AND s.record_id = l.{side.value}_id WHERE l.pair = ?",
                 (side.value, pair),
             )
         )
@@ -264,7 +264,8 @@ class Observations:
             f"SELECT l.{side.value}_id AS id FROM link l WHERE l.pair = ? AND l.linked_at < ? AND NOT EXISTS "
             f"  (SELECT 1 FROM shown s WHERE s.pair = l.pair AND s.side = ? AND s.record_id = l.{side.value}_id) "
             "UNION SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.seen_at < ? "
-            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.pair = o.pair AND s.side = o.side AND s.record_id = o.record_id) "
+            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.pair = o.pair AND s.side = o.side "
+            "    AND s.record_id = o.record_id) "
             "ORDER BY id",
             (pair, linked_before, side.value, pair, side.value, linked_before),
         )
