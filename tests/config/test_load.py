@@ -88,8 +88,9 @@ def test_alerts_may_go_to_an_address_from_a_file(folder: Path) -> None:
 
 
 SECRET_WRITTEN = (
-    "config.yaml:4:16: accounts.crm.secrets.token: a secret does not belong in this file; valid: token_file with the path "
-    "of a file, TWOWAY_ACCOUNTS__CRM__SECRETS__TOKEN in the environment, or the systemd credential accounts__crm__token"
+    "config.yaml:4:16: accounts.crm.secrets.token: a secret does not belong in this file; valid: token_file with the "
+    "path of a file, TWOWAY_ACCOUNTS__CRM__SECRETS__TOKEN in the environment, or the systemd credential "
+    "accounts__crm__token"
 )
 
 WRONG = [

@@ -94,12 +94,12 @@ def test_live_field_names_are_taken_up(folder: Path) -> None:
 FILE = "pairs/crm-news.yaml"
 
 UNKNOWN_KEY = (
-    f"{FILE}:12:5: fields.phone.regoin: unknown key; valid: blank, case, choices, conflict, decimals, direction, drift, "
-    "left, region, resolution, right, start, to_left, to_right, trim, type, unknown_choice; did you mean region?"
+    f"{FILE}:12:5: fields.phone.regoin: unknown key; valid: blank, case, choices, conflict, decimals, direction, "
+    "drift, left, region, resolution, right, start, to_left, to_right, trim, type, unknown_choice; did you mean region?"
 )
 UNKNOWN_PLACE_KEY = (
-    f"{FILE}:7:55: fields.email.right.formt: unknown key; valid: choices, delimiter, format, join, opted_in, opted_out, "
-    "path, split, with; did you mean format?"
+    f"{FILE}:7:55: fields.email.right.formt: unknown key; valid: choices, delimiter, format, join, opted_in, "
+    "opted_out, path, split, with; did you mean format?"
 )
 BROKEN = [
     ("no YAML", ("start: review", "start: [review"), f"{FILE}:5:6: not YAML: expected ',' or ']', but got ':'"),
@@ -195,6 +195,16 @@ BROKEN = [
         "a step of nothing",
         ("start: review", 'start: review\nschedule: { cron: "*/0 3 * * *" }'),
         "the minute cannot be read",
+    ),
+    (
+        "days that run backwards",
+        ("start: review", 'start: review\nschedule: { cron: "0 3 * * 5-2" }'),
+        "schedule.cron: the day of week 5-2 runs backwards; valid: ",
+    ),
+    (
+        "a day that never comes",
+        ("start: review", 'start: review\nschedule: { snapshot: "0 3 31 2 *" }'),
+        "schedule.snapshot: names a day that never comes; valid: ",
     ),
     (
         "no cron at all",

@@ -52,7 +52,7 @@ def test_a_whole_element_is_no_value() -> None:
         compile_path("phones[type=work]")
 
 
-PHONES = [
+PHONES: list[Any] = [
     {"type": "home", "value": "1"},
     {"type": ["WORK", "voice"], "value": "2", "pref": True},
     "odd",

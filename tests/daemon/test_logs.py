@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twoway.daemon.logs import HIDDEN, Redactor, configure, cycle_context
+from twoway.daemon.logs import HIDDEN, Redactor, configure, pair_context
 
 _SECRET = "pat-eu1-0123456789abcdef"
 _CUSTOMER = "Ada Lovelace"

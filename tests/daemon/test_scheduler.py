@@ -94,8 +94,8 @@ def test_the_next_time_is_always_later(after: int, line: str) -> None:
         pytest.param({}, "needs one of `every` and `cron`", id="no time at all"),
         pytest.param({"every_seconds": 60, "cron": "0 3 * * *"}, "not both", id="two times"),
         pytest.param({"every_seconds": 0}, "more than zero", id="without a pause"),
-        pytest.param({"cron": "0 3 * *"}, "has 4 fields", id="a short line"),
-        pytest.param({"every_seconds": 60, "snapshot_cron": "0 0 31 2 *"}, "its snapshot that ever comes", id="never"),
+        pytest.param({"cron": "0 3 * *"}, "not five cron fields", id="a short line"),
+        pytest.param({"every_seconds": 60, "snapshot_cron": "0 0 31 2 *"}, "a day that never comes", id="never"),
         pytest.param({"cron": "0 3 * * *", "timezone": "Europe/Bärlin"}, "which is unknown", id="no such zone"),
     ],
 )

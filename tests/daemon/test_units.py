@@ -87,7 +87,7 @@ def test_a_unit_is_hardened(unit: str, key: str, values: list[str]) -> None:
 @pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
 def test_secrets_come_as_credentials_and_never_by_the_environment(unit: str) -> None:
     service = _read(unit)["Service"]
-    assert service["LoadCredential"] == ["alerts.webhook_url"]
+    assert service["LoadCredential"] == ["alerts__webhook_url"]
     assert not set(service) & {"EnvironmentFile", "PassEnvironment"}
     assert service["Environment"] == ["TWOWAY_CONFIG=/etc/twoway/config.yaml"]
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,15 @@ class Factory:
         return context
 
 
+class Connector:
+    name = "own"
+    secrets: dict[str, str] = {}  # noqa: RUF012 - read only
+    settings: dict[str, str] = {}  # noqa: RUF012 - read only
+
+    def __init__(self, context: object) -> None:
+        self.context = context
+
+
 FINE = Factory()
 NOT_ONE = object()
 
@@ -27,6 +37,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     points = [
         EntryPoint("zeta", f"{__name__}:FINE", registry.GROUP),
         EntryPoint("alpha", f"{__name__}:FINE", registry.GROUP),
+        EntryPoint("class", f"{__name__}:Factory", registry.GROUP),
+        EntryPoint("connector", f"{__name__}:Connector", registry.GROUP),
         EntryPoint("empty", f"{__name__}:NOT_ONE", registry.GROUP),
         EntryPoint("broken", "no_such_module_at_all:X", registry.GROUP),
         EntryPoint("halved", f"{__name__}:NO_SUCH_NAME", registry.GROUP),
@@ -36,8 +48,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 
 
 def test_names_are_listed_in_order_without_importing(installed: list[EntryPoint]) -> None:
-    assert list(installed_connectors()) == ["alpha", "broken", "empty", "halved", "zeta"]
-    assert len(installed) == 5
+    assert list(installed_connectors()) == ["alpha", "broken", "class", "connector", "empty", "halved", "zeta"]
+    assert len(installed) == 7
 
 
 @pytest.mark.usefixtures("installed")
@@ -46,10 +58,18 @@ def test_a_connector_is_found() -> None:
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_class_of_factories_and_a_class_of_connectors_both_make_connectors() -> None:
+    context: Any = object()
+    assert find_connector("class")(context) is context
+    made: Any = find_connector("connector")(context)
+    assert made.context is context
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("alpa", ["no connector named 'alpa'", "Did you mean alpha?", "alpha, broken, empty, halved, zeta"]),
+        ("alpa", ["no connector named 'alpa'", "Did you mean alpha?", "alpha, broken, class, connector, empty, halved, zeta"]),
         ("xxxx", ["Installed are: alpha"]),
         ("broken", ["no_such_module_at_all", "ModuleNotFoundError"]),
         ("halved", ["cannot be loaded", "AttributeError"]),

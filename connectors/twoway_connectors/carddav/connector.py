@@ -1,5 +1,6 @@
 """The connector for CardDAV address books (RFC 6352), with RFC 6578 for what changed."""
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -127,6 +128,7 @@ class CardDavConnector:
         )
         self._book: AddressBook | None = None
         self._listing: list[str] | None = None
+        self._writing = asyncio.Lock()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -207,7 +209,7 @@ class CardDavConnector:
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         book = await self._address_book()
-        writer = Writer(self._http, book)
+        writer = Writer(self._http, book, self._writing)
         receipts: list[Receipt] = []
         for write in writes:
             try:

@@ -183,7 +183,9 @@ def _unfolded(text: str) -> str:
 
 
 def make_line(text: str, ending: str) -> Line:
-    """A new content line, folded."""
+    """A new content line, folded; quoted-printable has no such folding, and could not be told from its own breaks."""
+    if _QUOTED_PRINTABLE in text.partition(":")[0].upper():
+        return read_line(text + ending)
     return read_line(fold(text, ending) + ending)
 
 

@@ -1,5 +1,6 @@
 """Writing cards: each write is one conditional request, and touches only the lines of the fields that it sets."""
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urljoin
 
@@ -38,11 +39,16 @@ _REFUSED_BY_STATUS: Mapping[int, str] = {
 
 
 class Writer:
-    """Writes the cards of one address book."""
+    """Writes the cards of one address book.
 
-    def __init__(self, http: HttpClient, book: AddressBook) -> None:
+    Writes go one at a time, under `turn`: a server may lock the whole address book for one (Xandikos, which keeps it
+    in a git repository) and answer 423 to the next.
+    """
+
+    def __init__(self, http: HttpClient, book: AddressBook, turn: asyncio.Lock) -> None:
         self._http = http
         self._book = book
+        self._turn = turn
         self._reader = Reader(http, book, ["uid"])
 
     async def write(self, write: Write) -> Receipt:
@@ -128,13 +134,14 @@ class Writer:
 
     async def _delete(self, id: str, version: str | None) -> Receipt:
         condition = version_of(version)
-        response = await self._http.request(
-            "DELETE",
-            self._http.link(self._book.href_of(id)),
-            headers={"if-match": condition} if condition else {},
-            expect=_STORED | {404, 410, 412, 423},
-            retry_safe=True,
-        )
+        async with self._turn:
+            response = await self._http.request(
+                "DELETE",
+                self._http.link(self._book.href_of(id)),
+                headers={"if-match": condition} if condition else {},
+                expect=_STORED | {404, 410, 412, 423},
+                retry_safe=True,
+            )
         if response.status in _STORED:
             return Receipt.done(id)
         if response.status == 412:
@@ -144,14 +151,15 @@ class Writer:
         return Receipt.gone()
 
     async def _put(self, id: str, card: Card, condition: Mapping[str, str], *, retry_safe: bool) -> Response:
-        return await self._http.request(
-            "PUT",
-            self._http.link(urljoin(self._book.url, self._book.href_of(id))),
-            content=bytes(card),
-            headers={"content-type": _VCARD, **condition},
-            expect=_ANSWERS,
-            retry_safe=retry_safe,
-        )
+        async with self._turn:
+            return await self._http.request(
+                "PUT",
+                self._http.link(urljoin(self._book.url, self._book.href_of(id))),
+                content=bytes(card),
+                headers={"content-type": _VCARD, **condition},
+                expect=_ANSWERS,
+                retry_safe=retry_safe,
+            )
 
 
 def _set(card: Card, changed: RawValues) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from twoway import __version__
 from twoway.cli.options import Globals
 
 SET_UP, RUN, LOOK, MEND = "Set up", "Run", "Look", "Mend"
@@ -71,6 +72,12 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"twoway {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _global_options(
     ctx: typer.Context,
@@ -85,6 +92,9 @@ def _global_options(
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every step, and show where an unexpected fault arose.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Keeps the same customer correct in every app: a two-way sync that runs on your own machine."""

@@ -44,6 +44,17 @@ _WHY: Final = {
 }
 
 
+_COUNTED: Final = {
+    "conflicts": "in conflict",
+    "parked": "set aside",
+    "failed": "refused",
+    "unknown": "without an answer",
+    "superseded": "to be decided anew",
+    "merged": "merged in an app",
+}
+_ORDER: Final = ("created", "updated", "deleted", "archived", "linked", "unlinked", *_COUNTED, "seen", "listed")
+
+
 def rule(text: str, names: Names) -> str:
     """A rule or a reason as people read it."""
     wins = _WINS.fullmatch(text)
@@ -91,6 +102,11 @@ def when(at: Instant | None) -> str:
     return "never" if at is None else f"{datetime.fromtimestamp(at / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def local(text: str | None) -> str:
+    """What `iso` gave, in the time of this machine."""
+    return "never" if text is None else f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def span(milliseconds: int) -> str:
     """`3m`, `2h`, `5d`: a length of time in its greatest unit."""
     seconds = max(0, milliseconds) // 1000
@@ -123,13 +139,15 @@ def counts(found: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 
 def counted(found: Mapping[str, Any], names: Names) -> str:
-    """A cycle's counts on one line."""
+    """A cycle's counts on one line: what was written comes first."""
     parts = []
-    for verb, number in counts(found, names).items():
+    told = counts(found, names)
+    for verb in sorted(told, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
+        number = told[verb]
         if isinstance(number, dict):
-            parts += [f"{verb} {n} in {account}" for account, n in number.items() if n]
+            parts += [f"{n} {verb} in {account}" for account, n in number.items() if n]
         elif number:
-            parts.append(f"{number} {verb}")
+            parts.append(f"{number} {_COUNTED.get(verb, verb)}")
     return ", ".join(parts) or "nothing to do"
 
 

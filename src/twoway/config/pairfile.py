@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from twoway.config.cron import check_cron
 from twoway.config.strict import Strict
-from twoway.config.units import Duration, Share, check_cron, parse_duration, span
+from twoway.config.units import Duration, Share, parse_duration, span
 from twoway.core import spec
 from twoway.core.model import Raw
 from twoway.core.rules import Blank, Direction, Drift, GuardRules, OnDelete, OnEditedDelete, OnLeave, Policy, Start
@@ -147,11 +148,7 @@ class PlacePart(Strict):
     opted_in: Any = Field(default=None, description="The app's value that means yes, if twoway may write it.")
 
 
-Place = Annotated[
-    PlacePart | None,
-    BeforeValidator(_place),
-    Field(json_schema_extra={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/PlacePart"}]}),
-]
+Place = Annotated[PlacePart | None, BeforeValidator(_place)]
 
 
 def _step(raw: Any) -> spec.Step:

@@ -38,8 +38,9 @@ def preflight(
     findings: list[Finding] = []
     for field in pair.spec.fields:
         for side in Side:
-            if field.location(side) is not None:
-                findings += _field(pair, mapping, field, side, infos[side])
+            location = field.location(side)
+            if location is not None:
+                findings += _field(pair, mapping, field, side, location, infos[side])
     for side in Side:
         findings += _creation(pair, mapping, side, infos[side])
         findings += _kinds(pair, side, capabilities)
@@ -50,7 +51,12 @@ def preflight(
 
 
 def _field(
-    pair: PairConfig, mapping: CompiledMapping, field: FieldSpec, side: Side, infos: Mapping[str, FieldInfo]
+    pair: PairConfig,
+    mapping: CompiledMapping,
+    field: FieldSpec,
+    side: Side,
+    location: Location,
+    infos: Mapping[str, FieldInfo],
 ) -> Iterator[Finding]:
     here: Where = (_NAMES, field.name, side.value)
     account = pair.spec.side(side).account
@@ -60,7 +66,7 @@ def _field(
         if info is None:
             yield here, f"{account} has no field {app}; {_candidates(infos, app)}", False
             continue
-        yield from _type(field, field.location(side), app, info, here)
+        yield from _type(field, location, app, info, here)
         if not rule.direction.writes(side):
             continue
         if not info.on_update:
@@ -71,42 +77,32 @@ def _field(
             what = f"{account}'s {app} cannot be emptied, so a blank would be refused; `blank: fill` or `ignore` fits"
             yield here, what, True
         if info.choices is not None:
-            yield from _choices(field, field.location(side), side, account, info, here)
+            yield from _choices(field, location, side, account, info, here)
 
 
-def _type(field: FieldSpec, location: Location | None, app: str, info: FieldInfo, here: Where) -> Iterator[Finding]:
-    into = location is not None and any(path != app and path.startswith(app) for path in location.paths)
+def _type(field: FieldSpec, location: Location, app: str, info: FieldInfo, here: Where) -> Iterator[Finding]:
+    into = any(path != app and path.startswith(app) for path in location.paths)
     if info.type is FieldType.JSON and field.type != "json" and not into:
         yield here, f"{app} holds objects or lists; valid: a path into it such as {app}[type=work].value", False
     elif info.type is FieldType.SET and field.type not in {"set", "json"}:
         yield here, f"{app} holds several values; valid: `type: set`", False
-    elif (
-        field.type == "set"
-        and info.type not in {FieldType.SET, FieldType.JSON}
-        and location is not None
-        and not location.delimiter
-    ):
+    elif field.type == "set" and info.type not in {FieldType.SET, FieldType.JSON} and not location.delimiter:
         yield here, f"{app} holds one value (a {info.type}); a set kept as one text needs `delimiter`", False
     elif info.type is FieldType.REFERENCE:
         yield here, f"{app} names another record of its app by id, which means nothing in another app", True
 
 
 def _choices(
-    field: FieldSpec, location: Location | None, side: Side, account: str, info: FieldInfo, here: Where
+    field: FieldSpec, location: Location, side: Side, account: str, info: FieldInfo, here: Where
 ) -> Iterator[Finding]:
     """The values that may be written must be ones that the app takes."""
+    known = info.choices or ()
     for where, raw in _written(field, location, side, here):
-        if info.choices is not None and word(raw) not in info.choices:
-            yield (
-                where,
-                f"{account}'s {info.name} takes no {word(raw)!r}; {_candidates(info.choices, word(raw))}",
-                False,
-            )
+        if word(raw) not in known:
+            yield where, f"{account}'s {info.name} takes no {word(raw)!r}; {_candidates(known, word(raw))}", False
 
 
-def _written(field: FieldSpec, location: Location | None, side: Side, here: Where) -> Iterator[tuple[Where, Raw]]:
-    if location is None:
-        return
+def _written(field: FieldSpec, location: Location, side: Side, here: Where) -> Iterator[tuple[Where, Raw]]:
     if field.type == "consent":
         yield (*here, "opted_out"), location.opted_out[0]
         if location.opted_in is not None:

@@ -16,7 +16,10 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def pair_schema() -> dict[str, Any]:
     """The schema of a mapping file."""
-    return _schema(PairFile, "twoway: a mapping file")
+    schema = _schema(PairFile, "twoway: a mapping file")
+    # A place may be its path alone: the models know only the table that it is turned into.
+    schema["$defs"]["PlacePart"] = {"anyOf": [{"type": "string"}, schema["$defs"]["PlacePart"]]}
+    return schema
 
 
 def settings_schema() -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Durations, shares and times as people write them: `2m`, `1h30m`, `20%`, `0 3 * * *`."""
+"""Durations and shares as people write them: `2m`, `1h30m`, `20%`."""
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -51,38 +50,3 @@ def span(default: str, description: str) -> Any:
         description=description,
         json_schema_extra={"default": default},
     )
-
-
-_CRON: Final = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of month", 1, 31, ()),
-    ("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
-    ("day of week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
-)
-_CRON_PART = re.compile(r"(?P<first>\w+|\*)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
-
-
-def check_cron(line: str) -> str:
-    """The line, if it is five cron fields as in a crontab (0 and 7 are Sunday). `ValueError` says what is wrong."""
-    fields = line.split()
-    if len(fields) != len(_CRON):
-        raise ValueError('not five cron fields; valid: minute, hour, day, month, weekday, such as "0 3 * * *"')
-    for field, (name, least, most, words) in zip(fields, _CRON, strict=True):
-        for part in field.split(","):
-            found = _CRON_PART.fullmatch(part)
-            ends = [_cron_number(one, least, words) for one in (found["first"], found["last"]) if one] if found else []
-            if not found or found["step"] == "0" or not all(least <= one <= most for one in ends):
-                raise ValueError(
-                    f"the {name} cannot be read; valid: *, {least} to {most}, lists 1,2, ranges 1-5, steps */2"
-                )
-    return line
-
-
-def _cron_number(text: str, least: int, words: Sequence[str]) -> int:
-    """The number of a name or number; one that is never valid for anything else."""
-    if text == "*":
-        return least
-    if text.isdecimal():
-        return int(text)
-    return words.index(text.lower()) + least if text.lower() in words else -1

@@ -1,6 +1,5 @@
 """The plan: what a cycle is about to write, counted. It is the journal as well: these are its rows."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,28 +21,6 @@ class State(StrEnum):
     """The answer was lost: looked up before anything is sent again."""
     SUPERSEDED = "superseded"
     """Not sent, or known not to have taken effect: its records are decided anew."""
-
-    @property
-    def live(self) -> bool:
-        return self in (State.PLANNED, State.HELD, State.SENT, State.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One write, as it is staged. `id` is opaque, unique, and the marker of a create.
-
-    `record` is the id on the side that is written (`None` for a create), `counterpart` the id on the other side.
-    `seen_left` and `seen_right` are the revisions of the observations that it was decided on.
-    """
-
-    id: str
-    edit: Edit
-    link: int | None = None
-    record: str | None = None
-    counterpart: str | None = None
-    seen_left: int | None = None
-    seen_right: int | None = None
-    undoes: str | None = None
 
 
 @dataclass(slots=True)
@@ -72,11 +49,3 @@ class Totals:
                     self.blanks[edit.side] += 1
             case Kind.DELETE | Kind.ARCHIVE:
                 self.deletes[edit.side] += 1
-
-
-def count(edits: Iterable[Edit], links: int) -> Totals:
-    """The totals of a whole plan."""
-    totals = Totals(links=links)
-    for edit in edits:
-        totals.add(edit)
-    return totals

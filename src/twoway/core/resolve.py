@@ -16,6 +16,8 @@ OPTED_IN: Final = "in"
 OPTED_OUT: Final = "out"
 DECIDED: Final = "decided"
 """The rule of a conflict that a person decided."""
+DRIFT: Final = "drift"
+"""The rule of a one-way field that was edited on the side that only receives it."""
 MERGED: Final = "merged"
 """The rule of a set that was merged three-way."""
 
@@ -148,7 +150,7 @@ def _one_way(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side)
     if giver.changed and (giver.value is not None or rule.blank is Blank.PROPAGATE):
         return _write(receiver, giver.value, "one-way" if taker.changed else "changed")
     if taker.changed and rule.drift is Drift.REVERT:
-        return _write(receiver, taker.base, "drift")
+        return _write(receiver, taker.base, DRIFT)
     return SETTLED
 
 

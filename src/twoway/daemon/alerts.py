@@ -15,7 +15,6 @@ import orjson
 import structlog
 
 from twoway.core.model import Instant
-from twoway.ports import Clock
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +24,8 @@ class Trouble(StrEnum):
 
     HALTED = "halted"
     """A guard stopped the pair: nothing is written until someone approves."""
+    FAILING = "failing"
+    """The pair's cycles fail, and it will not pass by itself: a person has to mend something."""
     STALLED = "stalled"
     """The pair has had no successful cycle for too long."""
     ACCOUNT_REFUSED = "account_refused"
@@ -48,17 +49,15 @@ class DeliveryFailed(Exception):
 
 
 class Alerts:
-    """Delivers each condition once until it is cleared; with `repeat`, once in so many milliseconds.
+    """Delivers each condition once until it is cleared. Without `deliver` nothing goes out; what is told is noted.
 
     It remembers for as long as it lives: after a restart, a condition that still holds is told again. An alert that
     could not be delivered is logged, and tried again when its condition is next reported.
     """
 
-    def __init__(self, deliver: Deliver | None, clock: Clock, *, repeat: int | None = None) -> None:
+    def __init__(self, deliver: Deliver | None) -> None:
         self._deliver = deliver
-        self._clock = clock
-        self._repeat = repeat
-        self._told: dict[Condition, Instant] = {}
+        self._told: set[Condition] = set()
 
     @property
     def told(self) -> frozenset[Condition]:
@@ -71,11 +70,12 @@ class Alerts:
         The alert is the JSON object `{"alert": "halted", "subject": "crm-newsletter", "reason": …, "remedy": …,
         "since": milliseconds}`. `reason` and `remedy` are for people, and hold no customer's value.
         """
-        now, before = self._clock.now(), self._told.get(condition)
-        if self._deliver is None or (before is not None and (self._repeat is None or now < before + self._repeat)):
+        if condition in self._told:
             return False
         # Marked before the wait: another report of the same meanwhile must not deliver it twice.
-        self._told[condition] = now
+        self._told.add(condition)
+        if self._deliver is None:
+            return False
         alert = {
             "alert": condition.trouble.value,
             "subject": condition.subject,
@@ -86,7 +86,7 @@ class Alerts:
         try:
             await self._deliver(orjson.dumps(alert))
         except BaseException as error:
-            self._told.pop(condition, None)
+            self._told.discard(condition)
             if not isinstance(error, DeliveryFailed):
                 raise
             _log.error("alert_failed", alert=condition.trouble.value, subject=condition.subject, reason=str(error))
@@ -95,7 +95,7 @@ class Alerts:
 
     def clear(self, condition: Condition) -> None:
         """The condition is over: it is told anew when it comes back."""
-        self._told.pop(condition, None)
+        self._told.discard(condition)
 
 
 def by_command(command: Sequence[str], *, timeout: float = 30.0, environ: Mapping[str, str] = os.environ) -> Deliver:

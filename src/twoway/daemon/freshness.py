@@ -35,11 +35,11 @@ def judge(
 
     `due_after(t)` is when the schedule asks for the first cycle after `t` (`twoway.daemon.scheduler.due_after`); so an
     interval, and a cron line that rests over the weekend, are judged alike. `allowance` is the milliseconds that are
-    granted beyond the last of them: a cycle takes its time. A pair that has never succeeded is counted from
-    `watched_since`. A clock that was set back is no stall.
+    granted beyond the last of them: a cycle takes its time. Nothing is missed before `watched_since`: the daemon was
+    not there, or the pair was not meant to run. A clock that was set back is no stall.
     """
     since = watched_since if last_success is None else last_success
-    due = since
+    due = max(since, watched_since)
     for _ in range(misses):
         following = due_after(due)
         if following is None:

@@ -132,9 +132,9 @@ def configure(
 
 
 @contextmanager
-def cycle_context(pair: str, cycle: str | int) -> Iterator[None]:
-    """Every line that is logged within, by whomever, names the pair and its cycle."""
-    with structlog.contextvars.bound_contextvars(pair=pair, cycle=cycle):
+def pair_context(pair: str) -> Iterator[None]:
+    """Every line that is logged within, by whomever, names the pair."""
+    with structlog.contextvars.bound_contextvars(pair=pair):
         yield
 
 

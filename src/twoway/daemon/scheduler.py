@@ -19,8 +19,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from twoway.config.cron import check_cron, cron_trigger
 from twoway.core.model import Instant
-from twoway.daemon.cron import cron_trigger
 from twoway.ports import Clock
 
 
@@ -58,10 +58,13 @@ class PairSchedule:
                 f"The schedule of {self.pair} names the time zone {self.timezone!r}, which is unknown. "
                 "Valid are names such as Europe/Berlin, or UTC"
             ) from None
-        for reading in self.readings:
-            # Also finds lines that are well formed and never come, such as the 31st of February.
-            if due_after(self, 0, reading) is None:
-                raise ValueError(f"The schedule of {self.pair} names no time for its {reading} that ever comes")
+        for line in (self.cron, self.snapshot_cron):
+            if line is None:
+                continue
+            try:
+                check_cron(line)
+            except ValueError as error:
+                raise ValueError(f"The schedule of {self.pair} has the cron line {line!r}: {error}") from None
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -83,7 +83,8 @@ async def _still_right(
     moved: list[tuple[StagedOperation, str]] = []
     for operation in batch:
         reason = (
-            _source_moved(run, operation, gave.get(operation.counterpart_id or ""))
+            _linked_meanwhile(run, operation)
+            or _source_moved(run, operation, gave.get(operation.counterpart_id or ""))
             or _target_moved(run, operation, have.get(operation.record_id or ""))
             or taken.get(operation.id)
         )
@@ -159,6 +160,14 @@ async def _find_existing(run: Run, side: Side, batch: Sequence[StagedOperation])
                     found[operation_id] = f"{app.account} has a record with this {key[0]} by now"
                     run.store.observations.look_again(run.pair.id, side, ids, run.now, rev)
     return found
+
+
+def _linked_meanwhile(run: Run, operation: StagedOperation) -> str | None:
+    """Whether the record to be carried over got a counterpart, by what the other side's app answered to a create."""
+    if operation.edit.kind is not Kind.CREATE or operation.link is not None or operation.counterpart_id is None:
+        return None
+    linked = run.store.links.of(run.pair.id, operation.side.other, operation.counterpart_id)
+    return None if linked is None else "it was linked since it was read"
 
 
 def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:

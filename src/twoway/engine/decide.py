@@ -5,19 +5,26 @@ cycle staged and did not send plays no part.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 from twoway.core.diff import Life, Seen, absorb_receipt
-from twoway.core.match import Holder, Proposal, propose
-from twoway.core.model import Instant, Side, Values
+from twoway.core.match import Holder, Proposal, Standing, propose
+from twoway.core.model import Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
-from twoway.core.resolve import DECIDED, Verdict
+from twoway.core.resolve import DECIDED, DRIFT, Verdict
+from twoway.engine.linking import end_link, move_without_base, records_of
 from twoway.engine.run import Run
+from twoway.ports import ReceiptShape
 from twoway.state.attention import Parking
 from twoway.state.links import Mark, NewLink
 from twoway.state.observations import Pending
 from twoway.state.operations import Staging
 from twoway.state.rows import Link, Observation
+
+OUT_OF_SCOPE: Final = "out of scope"
+"""Why a record was left out that may come in again."""
 
 
 def everything(run: Run) -> None:
@@ -59,15 +66,41 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict]) -> None:
             _park_link(run, link, "review", reason)
             return
     decision = reconcile(seen[Side.LEFT], seen[Side.RIGHT], run.pair.mapping.rules, verdicts)
+    if any(DRIFT in edit.rules.values() for edit in decision.edits):
+        decision = _without_forms(run, link, decision)
     match decision.action:
         case Action.KEEP:
             _carry_out(run, pending, seen, decision)
         case Action.UNLINK:
             _unlink(run, link, seen, decision.reason)
         case Action.FREEZE:
-            run.store.observations.wait(run.pair.id, _records(link))
+            run.store.observations.wait(run.pair.id, records_of(link))
         case Action.PARK:
             _park_link(run, link, "review", decision.reason)
+
+
+def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
+    """A one-way field that was put back and reads the same again is the app's own form of it, and no drift.
+
+    Only an app that tells nothing of what it stored is believed so: of any other the form is known from its answer.
+    """
+    edits, bases = [], {side: dict(decision.bases.get(side, {})) for side in Side}
+    for edit in decision.edits:
+        forms = [name for name, rule in edit.rules.items() if rule == DRIFT and _was_put_back(run, link, edit, name)]
+        bases[edit.side].update({name: edit.expect[name] for name in forms})
+        left = [{k: v for k, v in part.items() if k not in forms} for part in (edit.changed, edit.expect, edit.given)]
+        if left[0]:
+            edits.append(replace(edit, changed=left[0], expect=left[1], given=left[2]))
+    return replace(decision, edits=tuple(edits), bases=bases)
+
+
+def _was_put_back(run: Run, link: Link, edit: Edit, name: str) -> bool:
+    capabilities = run.app(edit.side).capabilities
+    told = capabilities.receipt is not ReceiptShape.NOTHING
+    if told and capabilities.rewrites.isdisjoint(run.mapping(edit.side).app_fields(name)):
+        return False
+    last = run.store.operations.history(pair=run.pair.id, side=edit.side, link=link.id, field=name, limit=1)
+    return bool(last) and (last[0].rule, last[0].old, last[0].new) == (DRIFT, edit.expect[name], edit.changed[name])
 
 
 def _gone(seen: Seen) -> bool:
@@ -102,6 +135,8 @@ def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: 
     bases: dict[Side, Values] = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in Side}
     if any(bases[side] != link.bases[side] for side in Side):
         store.links.set_bases(link.id, bases)
+    if any(edit.kind is Kind.CREATE for edit in decision.edits) and _is_there_already(run, pending, decision):
+        return
     pending_verdicts = {name for edit in decision.edits for name, rule in edit.rules.items() if rule == DECIDED}
     store.attention.set_conflicts(pair.id, link.id, decision.conflicts, keep=pending_verdicts, now=run.now)
     run.counts["conflicts"] += len(decision.conflicts)
@@ -111,19 +146,38 @@ def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: 
     if decision.edits:
         return
     if decision.conflicts:
-        store.observations.wait(pair.id, _records(link))
+        store.observations.wait(pair.id, records_of(link))
         return
     rows = [row for row in observed.values() if row is not None]
     store.links.set_seen([(link.id, row.side, row.fp, row.version) for row in rows])
     store.observations.settle(pair.id, [(row.side, row.record_id, row.rev) for row in rows])
 
 
+def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
+    """Before a record is created anew: whether its app has one with the same key by now. Then that one is linked."""
+    link, edit = pending.link, decision.edits[0]
+    side, mapping = edit.side, run.mapping(edit.side.other)
+    slots = [(slot, key) for slot, key in enumerate(mapping.keys(edit.given)) if key is not None]
+    found = run.store.links.holders(run.pair.id, slots)
+    there = {holder for holders in found.values() for holder in holders if holder.side is side}
+    there -= {holder for holder in there if holder.id == link.ids[side]}
+    if not there:
+        return False
+    names = ", ".join(sorted(holder.id for holder in there)[:5])
+    one = next(iter(there))
+    if len(there) > 1 or one.standing is not Standing.FREE or _left_out_of_scope(run, side, one.id):
+        retry = run.now + run.pair.tuning.duplicate_retry
+        reason = f"it was deleted in {run.app(side).account} and edited opposite; {names} has the same key there"
+        _park_link(run, link, "duplicate", reason, retry)
+        return True
+    row = _counterpart(run, one.side, one.id)
+    if row is not None:
+        move_without_base(run, link, side, one.id, "deleted, and found again under another id")
+    return True
+
+
 def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, int | None]:
     return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in Side}
-
-
-def _records(link: Link) -> list[tuple[Side, str]]:
-    return [(side, link.ids[side]) for side in Side]
 
 
 def _note_problems(run: Run, link: Link, seen: Mapping[Side, Seen]) -> None:
@@ -134,15 +188,16 @@ def _note_problems(run: Run, link: Link, seen: Mapping[Side, Seen]) -> None:
         for field, why in sorted(seen[side].problems.items())[:1]
     ]
     bad = {(row.side, row.record_id) for row in rows}
-    run.store.attention.unpark(run.pair.id, [record for record in _records(link) if record not in bad])
+    run.store.attention.unpark(run.pair.id, [record for record in records_of(link) if record not in bad])
     if rows:
         run.store.attention.park(run.pair.id, rows, run.now)
         run.counts["parked"] += len(rows)
 
 
-def _park_link(run: Run, link: Link, code: str, reason: str) -> None:
-    run.store.attention.park(run.pair.id, [Parking(side, link.ids[side], code, reason) for side in Side], run.now)
-    run.store.observations.wait(run.pair.id, _records(link))
+def _park_link(run: Run, link: Link, code: str, reason: str, retry: Instant | None = None) -> None:
+    rows = [Parking(side, link.ids[side], code, reason, retry_at=retry) for side in Side]
+    run.store.attention.park(run.pair.id, rows, run.now)
+    run.store.observations.wait(run.pair.id, records_of(link), retry)
     run.counts["parked"] += 1
 
 
@@ -153,23 +208,13 @@ def _unlink(run: Run, link: Link, seen: Mapping[Side, Seen], reason: str) -> Non
     run.counts["unlinked"] += 1
 
 
-def end_link(run: Run, link: Link, kinds: Mapping[Side, str], reason: str) -> None:
-    """Remove a link and leave these marks on its records, within the caller's transaction."""
-    store, pair = run.store, run.pair
-    store.links.remove(link.id)
-    store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in Side], run.now)
-    store.attention.unpark(pair.id, _records(link))
-    for side in Side:
-        store.observations.forget(pair.id, side, link.ids[side])
-        if kinds[side] == "tombstone":
-            store.links.drop_keys(pair.id, side, link.ids[side])
-
-
 def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
     """The app merged this side's record into another. It is never read as a deletion."""
     store, pair = run.store, run.pair
     survivor = row.into_id or ""
     other = store.links.of(pair.id, side, survivor)
+    if store.operations.pending_create_of(pair.id, side, survivor):
+        return
     if other is not None and store.operations.live_on_link(other.id):
         return
     if other is not None:
@@ -179,25 +224,8 @@ def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
         store.attention.park(pair.id, [Parking(side.other, counterpart, "merged", reason)], run.now)
         run.counts["parked"] += 1
         return
-    bases: dict[Side, Values] = {side: {}, side.other: link.bases[side.other]}
-    store.links.relink(
-        link.id,
-        NewLink(
-            {side: survivor, side.other: link.ids[side.other]},
-            bases,
-            {side: None, side.other: link.fps[side.other]},
-            {side: None, side.other: link.versions[side.other]},
-            {side: None, side.other: link.receipts[side.other]},
-        ),
-    )
-    store.observations.forget(pair.id, side, link.ids[side])
-    store.links.drop_keys(pair.id, side, link.ids[side])
-    store.links.mark(pair.id, [Mark(side, link.ids[side], "tombstone", f"merged into {survivor}")], run.now)
-    rev = store.observations.next_rev()
-    store.observations.look_again(pair.id, side, [survivor], run.now, rev)
-    store.observations.look_again(pair.id, side.other, [link.ids[side.other]], run.now, rev)
+    move_without_base(run, link, side, survivor, f"merged into {survivor}")
     run.counts["merged"] += 1
-    run.again = True
 
 
 # -- records that are linked to nothing
@@ -216,9 +244,11 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
             store.attention.unpark(pair.id, [(side, row.record_id)])
         elif mark is not None and mark.kind == "retired":
             store.observations.settle(pair.id, [(side, row.record_id, row.rev)])
+        elif _may_be_ours(run, row, pending):
+            continue
         elif not mapping.in_scope(row.values):
-            _leave_out(run, row, "out of scope")
-        elif not _may_be_ours(run, row, pending):
+            _leave_out(run, row, OUT_OF_SCOPE)
+        else:
             fresh.append(row)
     slots = {row.record_id: mapping.keys(row.values) for row in fresh}
     holders = store.links.holders(
@@ -255,11 +285,7 @@ def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
     elif proposal.duplicates:
         others = ", ".join(f"{run.app(one.side).account}:{one.id}" for one in proposal.duplicates[:5])
         key = "+".join(pair.mapping.match[proposal.slot or 0])
-        retry = run.now + pair.tuning.duplicate_retry
-        reason = f"{key} is not unique: also in {others}"
-        store.attention.park(pair.id, [Parking(row.side, row.record_id, "duplicate", reason, key, retry)], run.now)
-        store.observations.wait(pair.id, [(row.side, row.record_id)], retry)
-        run.counts["parked"] += 1
+        _park_unlinked(run, row, "duplicate", f"{key} is not unique: also in {others}", key)
     elif not pair.mapping.rules.create[row.side.other]:
         _leave_out(run, row, f"records are not created in {run.app(row.side.other).account}")
     else:
@@ -267,15 +293,23 @@ def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
         _stage(run, edit, None, {row.side: row, row.side.other: None}, fps={row.side: row.fp, row.side.other: None})
 
 
+def _park_unlinked(run: Run, row: Observation, code: str, reason: str, field: str | None = None) -> None:
+    retry = run.now + run.pair.tuning.duplicate_retry
+    parking = Parking(row.side, row.record_id, code, reason, field, retry)
+    run.store.attention.park(run.pair.id, [parking], run.now)
+    run.store.observations.wait(run.pair.id, [(row.side, row.record_id)], retry)
+    run.counts["parked"] += 1
+
+
 def _match(run: Run, row: Observation, match: str) -> None:
     """Link two records that were there before us: with no base, so that nothing of either is taken for written."""
     store, pair = run.store, run.pair
-    other = store.observations.get(pair.id, row.side.other, match)
-    if other is None or other.hint or other.life != "live":
-        store.observations.look_again(pair.id, row.side.other, [match], run.now, store.observations.next_rev())
-        run.again = True
+    if _left_out_of_scope(run, row.side.other, match):
+        reason = f"{run.app(row.side.other).account}:{match} has the same key, and is out of scope"
+        _park_unlinked(run, row, OUT_OF_SCOPE, reason)
         return
-    if _may_be_ours(run, other, store.operations.earliest_pending_create(pair.id, other.side)):
+    other = _counterpart(run, row.side.other, match)
+    if other is None:
         return
     observed = {row.side: row, other.side: other}
     new = NewLink(
@@ -291,6 +325,30 @@ def _match(run: Run, row: Observation, match: str) -> None:
     _link(run, Pending(link, dict(observed)), {})
 
 
+def _left_out_of_scope(run: Run, side: Side, record_id: str) -> bool:
+    """Whether a record, as it was last read, does not belong to the pair: it is not linked to one that does."""
+    row = run.store.observations.get(run.pair.id, side, record_id)
+    if row is not None:
+        return row.life == "live" and not row.hint and not run.mapping(side).in_scope(row.values)
+    mark = run.store.links.marks(run.pair.id, side, [record_id]).get(record_id)
+    return mark is not None and mark.reason == OUT_OF_SCOPE
+
+
+def _counterpart(run: Run, side: Side, record_id: str) -> Observation | None:
+    """What was read of a record that is to be linked. Where it is not at hand it is read again, for the next round."""
+    store, pair = run.store, run.pair
+    row = store.observations.get(pair.id, side, record_id)
+    if row is not None and not row.hint and row.life != "live":
+        # It is forgotten within this round: what was to be linked to it is decided in the next.
+        run.again = True
+        return None
+    if row is None or row.hint:
+        store.observations.look_again(pair.id, side, [record_id], run.now, store.observations.next_rev())
+        run.again = True
+        return None
+    return None if _may_be_ours(run, row, store.operations.earliest_pending_create(pair.id, side)) else row
+
+
 def _stage(
     run: Run,
     edit: Edit,
@@ -301,7 +359,7 @@ def _stage(
 ) -> None:
     """Add one write to the plan. Its records stay observed until it is done."""
     target, giver = observed[edit.side], observed[edit.side.other]
-    creates = edit.kind == "create"
+    creates = edit.kind is Kind.CREATE
     version = target.version if target is not None else link.versions[edit.side] if link is not None else None
     staging = Staging(
         edit=edit,

@@ -90,6 +90,9 @@ async def _snapshot(run: Run, side: Side) -> None:
     shown = store.observations.shown_linked(pair.id, side)
     if short_listing(shown, linked, pair.mapping.rules.guard) and run.allowance is None:
         run.short[side] = (shown, linked)
+        with run.commit(f"short:{app.account}"):
+            # Whatever kind of cycle comes next, it lists this side anew: an approval is of what that one shows.
+            store.pairs.set_cursor(pair.id, side, None)
         return
     with run.commit(f"observe:{app.account}"):
         missing = store.observations.not_shown(pair.id, side, started)
@@ -122,7 +125,8 @@ def _sightings(
                 record.marker,
                 hint,
                 now,
-                max(now, edited + settle) if settle else now,
+                # An app whose clock is ahead must not make its records wait for it.
+                min(max(now, edited + settle), now + settle),
             ),
             decoded,
         )

@@ -11,6 +11,7 @@ from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Value
 from twoway.core.plan import State
 from twoway.core.reconcile import moved_bases
 from twoway.core.resolve import DECIDED
+from twoway.engine.linking import move, move_without_base
 from twoway.engine.run import Run
 from twoway.state.attention import Parking
 from twoway.state.links import Mark, NewLink
@@ -36,7 +37,7 @@ def store(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             refuse(run, operation, receipt.why or "the app refused it", receipt.field)
         case Outcome.LATER:
             _not_landed(run, operation)
-            run.store.operations.close([operation.id], State.SUPERSEDED, run.now, receipt.why)
+            _close_undone(run, operation, State.SUPERSEDED, receipt.why)
         case Outcome.UNKNOWN:
             lose(run, operation)
 
@@ -51,9 +52,18 @@ def _not_landed(run: Run, operation: StagedOperation) -> None:
     run.store.operations.landed([operation.id], "never")
 
 
+def _close_undone(run: Run, operation: StagedOperation, state: State, reason: str | None) -> None:
+    """What it was to carry over stays observed, also if the write to the link's other side is done later."""
+    run.store.operations.close([operation.id], state, run.now, reason)
+    if operation.link is not None and run.store.operations.live_on_link(operation.link):
+        for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
+            if record_id is not None:
+                look_again(run, side, [record_id])
+
+
 def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
     """It was not sent, or did not take effect: decide again, but not for ever."""
-    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, reason)
+    _close_undone(run, operation, State.SUPERSEDED, reason)
     run.counts["superseded"] += 1
     run.again = True
     side, record_id = operation.side.other, operation.counterpart_id
@@ -70,7 +80,7 @@ def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
 
 def refuse(run: Run, operation: StagedOperation, why: str, field: str | None = None) -> None:
     """The app will not take it. It is shown to people, and decided again when something changes or in a while."""
-    run.store.operations.close([operation.id], State.FAILED, run.now, why)
+    _close_undone(run, operation, State.FAILED, why)
     run.counts["failed"] += 1
     park(run, operation, "refused", f"{run.app(operation.side).account} refused it: {why}", field)
 
@@ -154,14 +164,9 @@ def link_created(
         store.links.add(pair.id, new, run.now)
     else:
         previous = store.links.get(operation.link)
-        if previous is not None:
-            store.links.mark(
-                pair.id, [Mark(target, previous.ids[target], "tombstone", "deleted, and created anew")], run.now
-            )
-            store.observations.forget(pair.id, target, previous.ids[target])
-            store.links.drop_keys(pair.id, target, previous.ids[target])
-        store.links.relink(operation.link, new)
-        store.attention.unpark(pair.id, [(giver, operation.counterpart_id)])
+        if previous is None:
+            return
+        move(run, previous, new, target, "deleted, and created anew")
     store.links.set_keys(pair.id, target, [(record_id, run.mapping(target).keys({**blanks, **stored}))])
     store.observations.settle(pair.id, [(giver, operation.counterpart_id, operation.revs[giver])])
 
@@ -208,14 +213,21 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
     store, pair = run.store, run.pair
     target, giver = operation.side, operation.side.other
     if store.operations.live_on_link(link.id):
-        # The other side is being written too: its own receipt releases what is left.
-        store.observations.settle(pair.id, [(target, link.ids[target], operation.revs[target])])
+        # The other side is being written too. What was read of this one is of before our write; it stays observed,
+        # since that other write may yet fail, and with it what this side was to give.
+        look_again(run, target, [link.ids[target]])
         return
     if store.attention.has_conflicts(link.id):
-        # What was read before our write must not be taken for a change of what we wrote.
+        # What was read before our write must not be taken for a change of what we wrote; what was seen of either
+        # record since it was decided is still to be decided.
+        waiting = [
+            (side, link.ids[side])
+            for side in Side
+            if (row := store.observations.get(pair.id, side, link.ids[side])) and row.rev == operation.revs[side]
+        ]
         rev = store.observations.next_rev()
         store.observations.look_again(pair.id, target, [link.ids[target]], run.now, rev)
-        store.observations.wait(pair.id, [(side, link.ids[side]) for side in Side])
+        store.observations.wait(pair.id, waiting)
         return
     row = store.observations.get(pair.id, giver, link.ids[giver])
     if row is not None and row.rev == operation.revs[giver]:
@@ -256,16 +268,28 @@ def adopt(run: Run, operation: StagedOperation, record_id: str) -> None:
     target, giver = operation.side, operation.side.other
     assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
     run.store.operations.close([operation.id], State.SUPERSEDED, run.now, f"{run.app(target).account} has it already")
-    if store.links.of(pair.id, target, record_id) is not None:
-        reason = f"{run.app(target).account} has one already, {record_id}, which is linked to another record"
-        park(run, operation, "duplicate", reason)
+    reason = _not_free(run, target, record_id)
+    if reason is not None:
+        park(run, operation, "duplicate", f"{run.app(target).account} has one already, {record_id}, {reason}")
+        return
+    link = None if operation.link is None else store.links.get(operation.link)
+    run.counts["linked"] += 1
+    if link is not None:
+        move_without_base(run, link, target, record_id, "deleted, and found again under another id")
         return
     ids = {target: record_id, giver: operation.counterpart_id}
     empty = NewLink(ids, {side: {} for side in Side}, dict.fromkeys(Side), dict.fromkeys(Side), dict.fromkeys(Side))
-    if operation.link is None:
-        store.links.add(pair.id, empty, run.now)
-    else:
-        store.links.relink(operation.link, empty)
-    run.counts["linked"] += 1
+    store.links.add(pair.id, empty, run.now)
     for side, one in ids.items():
         look_again(run, side, [one])
+
+
+def _not_free(run: Run, side: Side, record_id: str) -> str | None:
+    """Why a record may not be linked just now, for people to read."""
+    store, pair = run.store, run.pair
+    if store.links.of(pair.id, side, record_id) is not None:
+        return "which is linked to another record"
+    if store.operations.pending_create_of(pair.id, side, record_id):
+        return "of which a counterpart is being created"
+    mark = store.links.marks(pair.id, side, [record_id]).get(record_id)
+    return "which is set aside" if mark is not None and mark.kind == "retired" else None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from twoway.core.model import MARKER, Absence, Fetched, Kind, Record, Side, Value
 from twoway.core.plan import State
 from twoway.engine import receipts
+from twoway.engine.linking import end_link
 from twoway.engine.run import Run
 from twoway.state.attention import Parking
 from twoway.state.links import Mark
@@ -136,9 +137,11 @@ def _set_all_aside(run: Run, operation: StagedOperation, born: list[Observation]
         f"{', '.join(row.record_id for row in born[:5])} cannot be told: link the right one with `twoway links set`"
     )
     store.operations.close([operation.id], State.FAILED, run.now, reason)
+    link = None if operation.link is None else store.links.get(operation.link)
+    if link is not None:
+        end_link(run, link, {side: "tombstone", giver: "retired"}, reason)
     marks = [Mark(side, row.record_id, "retired", reason) for row in born]
-    if operation.link is None:
-        marks.append(Mark(giver, operation.counterpart_id, "retired", reason))
+    marks.append(Mark(giver, operation.counterpart_id, "retired", reason))
     store.links.mark(pair.id, marks, run.now)
     rows = [(giver, operation.counterpart_id), *((side, row.record_id) for row in born)]
     store.attention.park(pair.id, [Parking(of, record_id, "in doubt", reason) for of, record_id in rows], run.now)

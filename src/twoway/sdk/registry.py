@@ -25,7 +25,10 @@ def installed_connectors() -> Mapping[str, EntryPoint]:
 
 
 def find_connector(name: str) -> ConnectorFactory:
-    """The factory of a connector; `TellUser`, with the names that would be valid, where there is none."""
+    """The factory of a connector; `TellUser`, with the names that would be valid, where there is none.
+
+    An entry point may name the factory, a class of factories, or the class of the connectors themselves.
+    """
     found = installed_connectors()
     point = found.get(name)
     if point is None:
@@ -48,4 +51,6 @@ def find_connector(name: str) -> ConnectorFactory:
             f"the connector {name} ({point.value}) is not one: it lacks {', '.join(lacking) or 'a way to be called'}",
             remedy="It was written for another version of twoway: ask its author",
         )
+    if isinstance(factory, type) and any("__call__" in vars(each) for each in factory.__mro__):
+        factory = factory()
     return cast(ConnectorFactory, factory)

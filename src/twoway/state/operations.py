@@ -130,6 +130,16 @@ class Operations:
             )
         )
 
+    def pending_create_of(self, pair: int, side: Side, record_id: str) -> bool:
+        """Whether a counterpart of this unlinked record was sent, and may have been made."""
+        return bool(
+            self._db.one(
+                "SELECT 1 FROM operation WHERE pair = ? AND state IN ('sent', 'unknown') AND side = ? "
+                "AND kind = 'create' AND counterpart_id = ? LIMIT 1",
+                (pair, side.other.value, record_id),
+            )
+        )
+
     def close(self, ids: Iterable[int], state: State, now: Instant, reason: str | None = None) -> None:
         """Operations end. The caller sees to it that their records stay observed unless they are done."""
         self._db.many(

@@ -373,6 +373,7 @@ class Unreliable:
         receipts = [
             Receipt.later("busy") if no else self._inner.write(write) for write, no in zip(writes, refused, strict=True)
         ]
+        simulator.say("answers " + ", ".join(receipt.outcome for receipt in receipts))
         if simulator.strikes(0.1):
             simulator.say("LOST answer")
             return [Receipt.unknown("no answer")] * len(writes)

@@ -1,5 +1,6 @@
 """The connector against Radicale and Xandikos: each test runs on both."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -95,6 +96,17 @@ def test_a_wrong_password_pauses_the_account(book: Book) -> None:
         book.run(scenario)
     finally:
         book.server.password = right
+
+
+def test_writes_that_are_asked_for_at_once_all_land(book: Book) -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        created = await asyncio.gather(*(connector.apply([create(fn=f"No. {number}")]) for number in range(12)))
+        assert {receipt.outcome for (receipt,) in created} == {Outcome.DONE}
+        changes = [update(receipt.id or "", receipt.version, note="Seen") for (receipt,) in created]
+        changed = await asyncio.gather(*(connector.apply([change]) for change in changes))
+        assert {receipt.outcome for (receipt,) in changed} == {Outcome.DONE}
+
+    book.run(scenario)
 
 
 def test_changes_and_deletions_arrive_once_and_a_quiet_poll_is_one_request(book: Book) -> None:

@@ -1,5 +1,6 @@
 """Cron lines mean what crontab(5) says."""
 
+import re
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twoway.daemon.cron import cron_trigger
+from twoway.config.cron import check_cron, cron_trigger
+from twoway.daemon.scheduler import PairSchedule, due_after
 
 _BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -55,21 +57,57 @@ def test_a_line_means_what_a_crontab_means(line: str, expected: list[str]) -> No
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        pytest.param("0 3 * *", "has 4 fields", id="too short"),
-        pytest.param("@daily", "has 1 fields", id="a nickname"),
-        pytest.param("0 3 * * 8", "'8' is no day of the week", id="no eighth day"),
-        pytest.param("0 3 * * freitag", "'freitag' is no day of the week", id="another language"),
-        pytest.param("0 3 * * 5-2", "'5-2' holds no day", id="backwards"),
-        pytest.param("0 3 * * */0", "holds no day", id="a step of nothing"),
-        pytest.param("0 3 * * mon-", "'mon-' is no day", id="half a range"),
-        pytest.param("61 3 * * *", "cannot be read", id="no 61st minute"),
-        pytest.param("0 x * * *", "cannot be read", id="no hour at all"),
+        pytest.param("0 3 * *", "not five cron fields", id="too short"),
+        pytest.param("@daily", "not five cron fields", id="a nickname"),
+        pytest.param("0 3 * * 8", "the day of week cannot be read; valid: *, 0 to 7, sun to sat", id="no eighth day"),
+        pytest.param("0 3 * * freitag", "the day of week cannot be read", id="another language"),
+        pytest.param("0 3 * * 5-2", "the day of week 5-2 runs backwards", id="days backwards"),
+        pytest.param("40-20 3 * * *", "the minute 40-20 runs backwards", id="minutes backwards"),
+        pytest.param("0 3 * * */0", "the day of week cannot be read", id="a step of nothing"),
+        pytest.param("0 3 * * mon-", "the day of week cannot be read", id="half a range"),
+        pytest.param("0 3 * * *-5", "the day of week cannot be read", id="a range from a star"),
+        pytest.param("60 3 * * *", "the minute cannot be read; valid: *, 0 to 59", id="no 61st minute"),
+        pytest.param("0 x * * *", "the hour cannot be read", id="no hour at all"),
+        pytest.param("0 3 0 * *", "the day of month cannot be read", id="no day before the first"),
+        pytest.param("0 3 last * *", "the day of month cannot be read", id="a word of the library's"),
+        pytest.param("0 3 * 13 *", "valid: *, 1 to 12, jan to dec", id="no 13th month"),
+        pytest.param("1,,2 3 * * *", "the minute cannot be read", id="a gap in a list"),
+        pytest.param("0 3 31 2 *", "a day that never comes", id="the 31st of February"),
+        pytest.param("0 3 31 4,6,9,11 *", "a day that never comes", id="the 31st of short months"),
     ],
 )
 def test_a_wrong_line_is_refused_with_what_is_wrong(line: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint) as error:
-        cron_trigger(line, _BERLIN)
-    assert repr(line) in str(error.value)
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        check_cron(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("0 3 29 2 *", ["Tue 29 Feb 03:00", "Sun 29 Feb 03:00"], id="only in leap years"),
+        pytest.param("0 3 31 2 mon", ["Mon 02 Feb 03:00"], id="no 31st, but Mondays"),
+        pytest.param("0 */90 * * *", ["Sun 01 Mar 00:00", "Mon 02 Mar 00:00"], id="a step beyond the end"),
+        pytest.param("55/10 12 * * *", ["Sun 01 Mar 12:55", "Mon 02 Mar 12:55"], id="a step from near the end"),
+    ],
+)
+def test_a_rare_line_comes_after_all(line: str, expected: list[str]) -> None:
+    start = "2026-03-01" if "Feb" not in expected[0] else "2026-02-01"
+    assert _times(check_cron(line), start, len(expected)) == expected
+
+
+_ANY_FIELD = st.sampled_from(["*", "*/7", "1-5", "5-2", "0", "31", "mon", "feb", "7", "1,2", "3/2", "?", "x"])
+
+
+@given(st.lists(_ANY_FIELD, min_size=5, max_size=5).map(" ".join))
+def test_what_the_check_takes_the_schedule_takes_and_no_other(line: str) -> None:
+    try:
+        check_cron(line)
+    except ValueError:
+        with pytest.raises(ValueError, match="The schedule of p has the cron line"):
+            PairSchedule(pair="p", cron=line)
+    else:
+        due = due_after(PairSchedule(pair="p", cron=line), 0)
+        assert due is not None
 
 
 def test_the_night_without_an_hour_still_has_its_cycle() -> None:

@@ -1,0 +1,54 @@
+"""`twoway approve`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from twoway.cli import reports
+from twoway.cli.context import accounts_of, chosen, ensured
+from twoway.cli.options import NoSuch
+from twoway.cli.output import say
+from twoway.cli.session import Session, session
+from twoway.engine.byhand import CannotBeDone
+from twoway.state.pairs import Status
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="PAIR|CYCLE", help="A pair, or the number of a cycle that was held.")],
+) -> None:
+    """Let the plan that was last shown pass, and the pair run.
+
+    The approval is for the mapping as it is now, and for one plan of about the size that was shown.
+    """
+    asyncio.run(_approve(ctx, what))
+
+
+async def _approve(ctx: typer.Context, what: str) -> None:
+    async with session(ctx, "approve") as work:
+        name = what if what in work.config.pairs or not what.isdecimal() else _held(work, int(what))
+        (pair,) = chosen(work.config, name)
+        row = await work.service.approve(name)
+        say(f"{name} is approved, with the plan that was shown:")
+        if row.allowance is not None:
+            reports.say_directions(row.allowance, accounts_of(pair))
+        say(f"  the daemon writes it with its next cycle; `twoway sync {name}` does it now")
+
+
+def _held(work: Session, number: int) -> str:
+    """The pair of a cycle that was held, and still is."""
+    cycle = work.store.pairs.cycle(number)
+    if cycle is None:
+        raise NoSuch(f"there is no cycle {number}", "`twoway cycles` lists those that did something")
+    if cycle.status != "held":
+        raise CannotBeDone(f"cycle {number} of {cycle.pair} was not held ({cycle.status}): there is nothing to approve")
+    if ensured(work.store, cycle.pair).status is not Status.HALTED:
+        raise CannotBeDone(f"{cycle.pair} is not halted any more: cycle {number} needs no approval")
+    held = [one.id for one in work.store.pairs.cycles(ensured(work.store, cycle.pair).id, -1) if one.status == "held"]
+    if held[0] != number:
+        raise CannotBeDone(f"cycle {held[0]} of {cycle.pair} was held since: look at it, and approve that one")
+    return cycle.pair

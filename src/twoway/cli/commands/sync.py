@@ -1,0 +1,122 @@
+"""`twoway sync`."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from twoway.cli import reports
+from twoway.cli.context import accounts_of, chosen, ensured, places
+from twoway.cli.errors import Code, code, message, tell, worst
+from twoway.cli.options import AsJson, Pair
+from twoway.cli.output import document, say
+from twoway.cli.session import Session, session
+from twoway.config.load import PairConfig
+from twoway.engine.cycle import Kind, Report
+from twoway.engine.lease import PairBusy
+from twoway.engine.service import Paused
+from twoway.state import queries
+from twoway.state.pairs import Status
+
+app = typer.Typer(add_completion=False)
+
+_LOOK_AGAIN = 1.0
+"""Seconds between two attempts under `--wait`."""
+
+
+@app.command()
+def sync(
+    ctx: typer.Context,
+    pair: Pair = None,
+    snapshot: Annotated[bool, typer.Option("--snapshot", help="List both apps completely, not only changes.")] = False,
+    record: Annotated[
+        list[str] | None,
+        typer.Option("--record", metavar="ACCOUNT:ID", help="Only this record and its counterpart; may be repeated."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works on the pair.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 5 if conflicts or parked records are left.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run one cycle now.
+
+    Without a pair all of them are run, one after the other; where one fails the others go on, and the worst outcome
+    is the exit code. Pairs that a person paused are then left out.
+    """
+    if snapshot and record:
+        raise typer.BadParameter("--record reads nothing but that record: leave --snapshot out")
+    kind = Kind.RECORD if record else Kind.SNAPSHOT if snapshot else Kind.INCREMENTAL
+    raise typer.Exit(asyncio.run(_sync(ctx, pair, kind, record or [], wait, strict, as_json)))
+
+
+async def _sync(
+    ctx: typer.Context, pair: str | None, kind: Kind, records: list[str], wait: bool, strict: bool, as_json: bool
+) -> Code:
+    codes: list[Code] = []
+    documents: list[dict[str, Any]] = []
+    async with session(ctx, "sync") as work:
+        for one in _pairs(work, pair, records):
+            names = accounts_of(one)
+            try:
+                report = await _cycle(work, one.name, kind, records, wait)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one pair, the others go on
+                if _left_out(work, one, pair, error):
+                    documents.append({"pair": one.name, "status": "paused", "error": None})
+                    if not as_json:
+                        say(f"{one.name}: paused, left out")
+                    continue
+                tell(error, verbose=ctx.obj.verbose)
+                codes.append(_code(work, one, error))
+                documents.append({"pair": one.name, "status": "not run", "error": message(error)})
+                continue
+            documents.append(reports.report(report, names))
+            if not as_json:
+                reports.say_report(report, names)
+            if report.error is not None:
+                tell(report.error, verbose=ctx.obj.verbose)
+            codes.append(reports.report_code(report))
+            if strict:
+                codes.append(_attention(work, one, as_json=as_json))
+    if as_json:
+        document({"cycles": documents})
+    return worst(codes)
+
+
+def _pairs(work: Session, pair: str | None, records: list[str]) -> list[PairConfig]:
+    """The pairs to run: those that the records may be in, where records are named."""
+    within = chosen(work.config, pair)
+    for record in records:
+        names = {place.pair.name for place in places(work.config, work.store, record, pair)}
+        within = [one for one in within if one.name in names]
+    return within
+
+
+async def _cycle(work: Session, name: str, kind: Kind, records: list[str], wait: bool) -> Report:
+    while True:
+        try:
+            return await work.service.cycle(name, kind, records=records)
+        except PairBusy:
+            if not wait:
+                raise
+            await work.clock.sleep(_LOOK_AGAIN)
+
+
+def _left_out(work: Session, one: PairConfig, asked: str | None, error: Exception) -> bool:
+    return asked is None and isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
+
+
+def _code(work: Session, one: PairConfig, error: Exception) -> Code:
+    """Where the pair waits for an account that refused us, that is the outcome."""
+    if isinstance(error, Paused) and ensured(work.store, one.name).status is not Status.PAUSED:
+        return Code.UNREACHABLE
+    return code(error)
+
+
+def _attention(work: Session, one: PairConfig, *, as_json: bool) -> Code:
+    found = queries.counts(work.store.db, ensured(work.store, one.name).id)
+    if not (found.conflicts or found.parked):
+        return Code.FINE
+    if not as_json:
+        say(f"  {found.conflicts} conflicts (`twoway conflicts list`), {found.parked} parked (`twoway parked list`)")
+    return Code.ATTENTION

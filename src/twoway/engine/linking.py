@@ -1,0 +1,53 @@
+"""How a link ends, and how it comes to lead to another record: always within the caller's transaction."""
+
+from collections.abc import Mapping
+
+from twoway.core.model import Side, Values
+from twoway.engine.run import Run
+from twoway.state.links import Mark, NewLink
+from twoway.state.rows import Link
+
+
+def records_of(link: Link) -> list[tuple[Side, str]]:
+    """Both records of a link."""
+    return [(side, link.ids[side]) for side in Side]
+
+
+def end_link(run: Run, link: Link, kinds: Mapping[Side, str], reason: str) -> None:
+    """Remove a link and leave these marks on its records."""
+    store, pair = run.store, run.pair
+    store.links.remove(link.id)
+    store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in Side], run.now)
+    store.attention.unpark(pair.id, records_of(link))
+    for side in Side:
+        store.observations.forget(pair.id, side, link.ids[side])
+        if kinds[side] == "tombstone":
+            store.links.drop_keys(pair.id, side, link.ids[side])
+
+
+def move(run: Run, link: Link, new: NewLink, side: Side, reason: str) -> None:
+    """Let a link lead to another record on `side`. The one that it led to is no more, and is never taken for new."""
+    store, pair, before = run.store, run.pair, link.ids[side]
+    store.links.relink(link.id, new)
+    store.observations.forget(pair.id, side, before)
+    store.links.drop_keys(pair.id, side, before)
+    store.links.mark(pair.id, [Mark(side, before, "tombstone", reason)], run.now)
+    store.links.unmark(pair.id, side, new.ids[side])
+    store.attention.unpark(pair.id, [(side, before), *((of, new.ids[of]) for of in Side)])
+
+
+def move_without_base(run: Run, link: Link, side: Side, record_id: str, reason: str) -> None:
+    """Let a link lead to a record that was there before: whatever it holds, none of it was written by us."""
+    bases: dict[Side, Values] = {side: {}, side.other: link.bases[side.other]}
+    new = NewLink(
+        {side: record_id, side.other: link.ids[side.other]},
+        bases,
+        {side: None, side.other: link.fps[side.other]},
+        {side: None, side.other: link.versions[side.other]},
+        {side: None, side.other: link.receipts[side.other]},
+    )
+    move(run, link, new, side, reason)
+    rev = run.store.observations.next_rev()
+    for of in Side:
+        run.store.observations.look_again(run.pair.id, of, [new.ids[of]], run.now, rev)
+    run.again = True
