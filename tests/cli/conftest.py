@@ -37,7 +37,7 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture
 def twoway(home: Path) -> Iterator[Installation]:
     """Two apps, two accounts, one pair; nothing has run yet."""
-    crm = HubSpotApp(settings={"index_lag": 0.0, "rate_limit": 0, "search_limit": 0})
+    crm = HubSpotApp(settings={"index_lag": 0.0, "rate_limit": 100_000, "search_limit": 1_000})
     newsletter = MailchimpApp()
     with Sandbox(hubspot=crm, mailchimp=newsletter) as sandbox:
         (home / "config.yaml").write_text(CONFIG.format(**sandbox.urls))

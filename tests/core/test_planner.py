@@ -194,12 +194,16 @@ def agreed(draw: st.DrawFn, rewrites: tuple[Rewrite, ...] = REWRITES) -> World:
 
 
 def perturb(world: World, left: Mapping[str, Value], right: Mapping[str, Value]) -> dict[Side, dict[str, Value]]:
-    """People edit. What really changed, by side."""
+    """People edit. What changed of what was last known, by side: to and fro between two reads is no change."""
     before = {side: dict(app.values) for side, app in world.apps.items()}
     world.apps[L].edit(left)
     world.apps[R].edit(right)
     return {
-        side: {name: value for name, value in app.values.items() if value != before[side][name]}
+        side: {
+            name: value
+            for name, value in app.values.items()
+            if value not in (before[side][name], world.bases[side][name])
+        }
         for side, app in world.apps.items()
     }
 

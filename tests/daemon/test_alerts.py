@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.daemon.fakes import HandClock, run
+from tests.daemon.fakes import run
 from twoway.daemon.alerts import Alerts, Condition, Deliver, DeliveryFailed, Trouble, by_command, by_post
 
 _HALTED = Condition(Trouble.HALTED, "crm-newsletter")
@@ -33,7 +33,7 @@ class Mailbox:
 def test_an_alert_says_what_where_why_and_what_to_do() -> None:
     box = Mailbox()
     sent = run(
-        Alerts(box, HandClock()).report(
+        Alerts(box).report(
             _HALTED, reason="31 deletes, 5 % are allowed", since=17, remedy="twoway approve crm-newsletter"
         )
     )
@@ -52,7 +52,7 @@ def test_an_alert_says_what_where_why_and_what_to_do() -> None:
 def test_each_condition_is_told_once_until_it_is_over() -> None:
     async def test() -> None:
         box = Mailbox()
-        alerts = Alerts(box, HandClock())
+        alerts = Alerts(box)
         assert await alerts.report(_HALTED, reason="", since=1)
         assert not await alerts.report(_HALTED, reason="another reason", since=2)
         assert await alerts.report(_STALLED, reason="", since=1)
@@ -66,23 +66,10 @@ def test_each_condition_is_told_once_until_it_is_over() -> None:
     run(test())
 
 
-def test_a_condition_that_lasts_is_repeated_if_asked() -> None:
-    async def test() -> None:
-        box, clock = Mailbox(), HandClock()
-        alerts = Alerts(box, clock, repeat=86_400_000)
-        told = []
-        for hours in (0, 12, 11, 1, 23, 1):
-            clock.time += hours * 3_600_000
-            told.append(await alerts.report(_HALTED, reason="", since=1))
-        assert told == [True, False, False, True, False, True]
-
-    run(test())
-
-
 def test_two_reports_at_once_make_one_alert() -> None:
     async def test() -> None:
         box = Mailbox()
-        alerts = Alerts(box, HandClock())
+        alerts = Alerts(box)
         told = await asyncio.gather(*(alerts.report(_HALTED, reason="", since=1) for _ in range(5)))
         assert sorted(told) == [False, False, False, False, True]
         assert len(box.alerts) == 1
@@ -93,7 +80,7 @@ def test_two_reports_at_once_make_one_alert() -> None:
 def test_what_was_not_delivered_is_tried_again() -> None:
     async def test() -> None:
         box = Mailbox()
-        alerts = Alerts(box, HandClock())
+        alerts = Alerts(box)
         box.broken = True
         assert not await alerts.report(_HALTED, reason="", since=1)
         assert alerts.told == set()
@@ -108,7 +95,7 @@ def test_a_delivery_that_breaks_otherwise_is_not_taken_for_told() -> None:
         raise KeyError
 
     async def test() -> None:
-        alerts = Alerts(broken, HandClock())
+        alerts = Alerts(broken)
         with pytest.raises(KeyError):
             await alerts.report(_HALTED, reason="", since=1)
         assert alerts.told == set()
@@ -116,8 +103,10 @@ def test_a_delivery_that_breaks_otherwise_is_not_taken_for_told() -> None:
     run(test())
 
 
-def test_without_a_destination_nothing_is_told() -> None:
-    assert not run(Alerts(None, HandClock()).report(_HALTED, reason="", since=1))
+def test_without_a_destination_nothing_goes_out_and_it_is_remembered_all_the_same() -> None:
+    alerts = Alerts(None)
+    assert not run(alerts.report(_HALTED, reason="", since=1))
+    assert alerts.told == {_HALTED}
 
 
 def _python(program: str, *arguments: str) -> list[str]:

@@ -25,6 +25,10 @@ _OFFICE_HOURS = PairSchedule(pair="crm-newsletter", cron="0 8-18 * * mon-fri")
         pytest.param(_EVERY_2_MINUTES, "2026-03-06 12:00:00", "2026-03-06 12:07:01", True, id="3 missed and overdue"),
         pytest.param(_EVERY_2_MINUTES, "2026-03-06 12:00:00", "2026-03-06 11:00:00", False, id="clock set back"),
         pytest.param(_EVERY_2_MINUTES, None, "2026-03-06 12:07:01", True, id="never succeeded since it is watched"),
+        pytest.param(
+            _EVERY_2_MINUTES, "2026-03-04 08:00:00", "2026-03-06 12:07:00", False, id="it was off until 12:00"
+        ),
+        pytest.param(_EVERY_2_MINUTES, "2026-03-04 08:00:00", "2026-03-06 12:07:01", True, id="on for long enough"),
         pytest.param(_OFFICE_HOURS, "2026-03-06 18:00:00", "2026-03-09 09:30:00", False, id="the weekend is no stall"),
         pytest.param(_OFFICE_HOURS, "2026-03-06 18:00:00", "2026-03-09 10:01:01", True, id="Monday's third is missed"),
     ],

@@ -99,16 +99,16 @@ def test_an_unknown_level_is_refused_with_the_valid_ones() -> None:
         configure(level="loud")
 
 
-def test_every_line_within_a_cycle_names_it_also_a_librarys() -> None:
+def test_every_line_within_a_cycle_names_its_pair_also_a_librarys() -> None:
     stream = io.StringIO()
     configure(stream=stream)
-    with cycle_context("crm-newsletter", 41):
+    with pair_context("crm-newsletter"):
         structlog.get_logger().info("ours")
         logging.getLogger("some.library").warning("%s of %s", "theirs", 2)
     structlog.get_logger().info("outside")
     ours, theirs, outside = _lines(stream)
-    assert (ours["pair"], ours["cycle"]) == ("crm-newsletter", 41)
-    assert (theirs["pair"], theirs["cycle"], theirs["event"]) == ("crm-newsletter", 41, "theirs of 2")
+    assert ours["pair"] == "crm-newsletter"
+    assert (theirs["pair"], theirs["event"]) == ("crm-newsletter", "theirs of 2")
     assert "pair" not in outside
 
 

@@ -47,5 +47,5 @@ class Totals:
                 self.updates[edit.side] += 1
                 if any(value is None and edit.expect.get(name) is not None for name, value in edit.changed.items()):
                     self.blanks[edit.side] += 1
-            case Kind.DELETE | Kind.ARCHIVE:
+            case _:
                 self.deletes[edit.side] += 1

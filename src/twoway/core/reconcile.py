@@ -106,8 +106,6 @@ def _deleted(side: Side, gone: Seen, survivor: Seen, rules: PairRules) -> Decisi
     match rules.delete[side.other]:
         case OnDelete.IGNORE:
             return Decision(Action.UNLINK, reason="deleted opposite, kept here")
-        case OnDelete.REVIEW:
-            return Decision(Action.PARK, reason="deleted opposite: to be deleted here?")
         case OnDelete.DELETE | OnDelete.ARCHIVE as policy:
             if unproven := _unproven(survivor, rules):
                 return Decision(Action.PARK, reason=f"deleted opposite, but {unproven}")
@@ -115,6 +113,7 @@ def _deleted(side: Side, gone: Seen, survivor: Seen, rules: PairRules) -> Decisi
                 return Decision(Action.FREEZE, reason="deleted opposite while out of scope")
             kind = Kind.DELETE if policy is OnDelete.DELETE else Kind.ARCHIVE
             return Decision(edits=(_removal(side.other, kind, survivor, DELETED_OPPOSITE),))
+    return Decision(Action.PARK, reason="deleted opposite: to be deleted here?")
 
 
 def _unproven(survivor: Seen, rules: PairRules) -> str:
@@ -155,8 +154,6 @@ def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
 def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:
     """A side left the scope. Nothing was deleted, and nothing is: the widest that a person may ask for is archiving."""
     match rules.on_leave:
-        case OnLeave.KEEP:
-            return Decision(Action.FREEZE, reason="out of scope")
         case OnLeave.UNLINK:
             return Decision(Action.UNLINK, reason="left the scope")
         case OnLeave.ARCHIVE:
@@ -164,6 +161,7 @@ def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:
                 return Decision(Action.UNLINK, reason="both left the scope")
             side, seen = (Side.RIGHT, right) if right.in_scope else (Side.LEFT, left)
             return Decision(edits=(_removal(side, Kind.ARCHIVE, seen, "left the scope"),))
+    return Decision(Action.FREEZE, reason="out of scope")
 
 
 def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Verdict]) -> Decision:

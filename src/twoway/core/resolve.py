@@ -129,8 +129,7 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
             return _write(Side.LEFT, right.value, "start: right")
         case Start.NEWEST:
             return _newest(left, right, tolerance, "start: newest")
-        case Start.REVIEW:
-            return _review("start: review")
+    return _review("start: review")
 
 
 def _consent(rule: FieldRule, left: FieldView, right: FieldView) -> Resolution:
@@ -173,10 +172,9 @@ def _conflict(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int
             return _write(Side.LEFT, right.value, "conflict: right")
         case Policy.NEWEST:
             return _newest(left, right, tolerance, "conflict: newest")
-        case Policy.REVIEW:
-            return _review("conflict: review")
         case Policy.LONGEST | Policy.MIN | Policy.MAX as policy:
             return _by_size(policy, rule.shape, left, right)
+    return _review("conflict: review")
 
 
 def _newest(left: FieldView, right: FieldView, tolerance: int, rule: str) -> Resolution:

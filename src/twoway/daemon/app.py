@@ -142,7 +142,10 @@ class Daemon:
             answers = False
         if answers != self._answering:
             self._answering = answers
-            _log.log(20 if answers else 40, "state_answers" if answers else "state_does_not_answer")
+            if answers:
+                _log.info("state_answers")
+            else:
+                _log.error("state_does_not_answer", remedy="Look at the disk, and for who else holds the state's file")
             self._notifier.status(self._status() if answers else "the state does not answer")
         return answers
 

@@ -48,15 +48,16 @@ class Outcomes:
         """A cycle came to its end, whichever it was."""
         pair = report.pair
         self._waiting.pop(pair, None)
+        # A pair that is halted runs no cycle: if this one is held, that is news.
+        self.alerts.clear(Condition(Trouble.HALTED, pair))
         if report.error is not None:
-            self.alerts.clear(Condition(Trouble.HALTED, pair))
             await self.raised(pair, report.error, report.cycle)
             return
         if report.reasons:
             remedy = f"Look with `twoway plan {pair}`, let it pass with `twoway approve {pair}`"
             await self._trouble(Trouble.HALTED, pair, "; ".join(report.reasons), remedy, cycle=report.cycle)
             return
-        for trouble in (Trouble.HALTED, Trouble.FAILING, Trouble.STALLED):
+        for trouble in (Trouble.FAILING, Trouble.STALLED):
             self.alerts.clear(Condition(trouble, pair))
         for side in Side:
             self.alerts.clear(Condition(Trouble.ACCOUNT_REFUSED, mapping.side(side).account))

@@ -9,6 +9,7 @@ from twoway.core.model import Side
 from twoway.core.rules import Policy, Start
 from twoway.core.spec import MappingSpec
 from twoway.ports import Clock, Connector, ConnectorContext
+from twoway.sdk.errors import AccountRefused
 from twoway.sdk.http import make_open_http
 from twoway.sdk.limits import RateLimiter
 from twoway.sdk.registry import find_connector
@@ -40,7 +41,10 @@ class Accounts:
         fields: frozenset[str] = frozenset(),
         times: bool = False,
     ) -> Connector:
-        """A connector to one collection. Raises `TellUser` for an app or a collection that there is not."""
+        """A connector to one collection.
+
+        Raises `TellUser` for an app or a collection that there is not, `AccountRefused` for a login that lacks a part.
+        """
         section = self._config.account(account)
         context = ConnectorContext(
             account=account,
@@ -53,7 +57,12 @@ class Accounts:
             clock=self._clock,
             open_http=self._open_http(account),
         )
-        return find_connector(section.app)(context)
+        try:
+            return find_connector(section.app)(context)
+        except AccountRefused as error:
+            # A login that lacks a part is refused before any request.
+            error.account = account
+            raise
 
     def side(self, mapping: SideMapping, spec: MappingSpec) -> Connector:
         """The connector to one side of a pair, which reads just the fields that the mapping names."""

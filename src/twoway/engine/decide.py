@@ -279,7 +279,7 @@ def _leave_out(run: Run, row: Observation, reason: str) -> None:
 
 
 def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
-    store, pair = run.store, run.pair
+    pair = run.pair
     if proposal.match is not None:
         _match(run, row, proposal.match)
     elif proposal.duplicates:

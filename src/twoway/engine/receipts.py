@@ -56,7 +56,10 @@ def _close_undone(run: Run, operation: StagedOperation, state: State, reason: st
     """What it was to carry over stays observed, also if the write to the link's other side is done later."""
     run.store.operations.close([operation.id], state, run.now, reason)
     if operation.link is not None and run.store.operations.live_on_link(operation.link):
-        for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
+        for side, record_id in (
+            (operation.side, operation.record_id),
+            (operation.side.other, operation.counterpart_id),
+        ):
             if record_id is not None:
                 look_again(run, side, [record_id])
 

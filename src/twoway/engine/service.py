@@ -76,8 +76,10 @@ class Service:
         if name in self._open:
             return self._open[name][0]
         found = self.pair_config(name)
-        connectors = {side: self._accounts.side(found.mapping.side(side), found.spec) for side in Side}
+        connectors: dict[Side, Connector] = {}
         try:
+            for side in Side:
+                connectors[side] = self._accounts.side(found.mapping.side(side), found.spec)
             known = {}
             for side, connector in connectors.items():
                 known[side] = [field.name for field in await self._told(found, side, connector)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from twoway.core.match import Holder, Slots, Standing
 from twoway.core.model import Instant, Side, Value, Values
 from twoway.state.database import Database
-from twoway.state.rows import LINK_COLUMNS, Link, dumps, link_row
+from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row
 
 
 class Mark(NamedTuple):
@@ -172,17 +172,16 @@ class Links:
         wanted = dumps([list(key) for key in sorted(set(keys))])
         rows = self._db.run(
             "SELECT k.slot, k.key, k.side, k.record_id, "
-            "CASE WHEN EXISTS (SELECT 1 FROM link l WHERE l.pair = k.pair AND "
-            "  ((k.side = 'left' AND l.left_id = k.record_id) OR (k.side = 'right' AND l.right_id = k.record_id))) "
-            "  THEN 'linked' "
+            "CASE WHEN ll.id IS NOT NULL OR lr.id IS NOT NULL THEN 'linked' "
             "WHEN EXISTS (SELECT 1 FROM mark m WHERE m.pair = k.pair AND m.side = k.side "
             "  AND m.record_id = k.record_id AND m.kind <> 'left_out') "
-            "OR EXISTS (SELECT 1 FROM operation p WHERE p.pair = k.pair AND p.state IN ('sent', 'unknown') "
-            "  AND p.kind = 'create' AND p.side <> k.side AND p.counterpart_id = k.record_id) THEN 'aside' "
-            "ELSE 'free' END "
+            f"OR (k.side, k.record_id) IN ({CREATES_IN_FLIGHT}) THEN 'aside' ELSE 'free' END "
             "FROM json_each(?) j JOIN match_key k "
-            "ON k.pair = ? AND k.slot = j.value ->> 0 AND k.key = j.value ->> 1 ORDER BY k.side, k.record_id",
-            (wanted, pair),
+            "ON k.pair = ? AND k.slot = j.value ->> 0 AND k.key = j.value ->> 1 "
+            "LEFT JOIN link ll ON k.side = 'left' AND ll.pair = k.pair AND ll.left_id = k.record_id "
+            "LEFT JOIN link lr ON k.side = 'right' AND lr.pair = k.pair AND lr.right_id = k.record_id "
+            "ORDER BY k.side, k.record_id",
+            (pair, wanted, pair),
         )
         found: dict[tuple[int, int], list[Holder]] = {}
         for slot, key, side, record_id, standing in rows:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from twoway.core.model import Instant, Side
 from twoway.state.database import Database
 from twoway.state.rows import (
+    CREATES_IN_FLIGHT,
     LINK_COLUMNS,
     LINK_WIDTH,
     OBSERVATION_COLUMNS,
@@ -156,7 +157,8 @@ class Observations:
             "WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? AND o.hint = 0 AND o.record_id > ? "
             "AND (x.due_at IS NULL OR x.due_at <= ?) AND coalesce(x.hint, 0) = 0 "
             + ("AND x.due_at IS NULL " if side is Side.RIGHT else "")
-            + "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.state IN ('sent', 'unknown')) "
+            + "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
+            "  AND p.state IN ('sent', 'unknown')) "
             "ORDER BY o.record_id LIMIT ?",
             (pair, side.value, now, after, now, limit),
         )
@@ -178,10 +180,9 @@ class Observations:
             f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? "
             "AND o.hint = 0 AND o.record_id > ? "
             f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
-            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.pair = o.pair AND p.state IN ('sent', 'unknown') "
-            "  AND p.kind = 'create' AND p.side <> o.side AND p.counterpart_id = o.record_id) "
+            f"AND (o.side, o.record_id) NOT IN ({CREATES_IN_FLIGHT}) "
             "ORDER BY o.record_id LIMIT ?",
-            (pair, side.value, now, after, limit),
+            (pair, side.value, now, after, pair, limit),
         )
         return [observation_row(row) for row in rows]
 

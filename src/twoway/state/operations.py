@@ -80,6 +80,7 @@ class Operations:
         """A window of the plan, in the order in which it was staged."""
         rows = self._db.run(
             f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state = ? AND p.side = ? "
+            "AND p.closed_at IS NULL "
             "AND p.kind = ? AND p.id > ? ORDER BY p.id LIMIT ?",
             (pair, state.value, side.value, kind.value, after, limit),
         )
@@ -89,7 +90,8 @@ class Operations:
         """The pair's operations that are in one of these live states."""
         marks = ", ".join("?" for _ in states)
         rows = self._db.run(
-            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state IN ({marks}) ORDER BY p.id",
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state IN ({marks}) "
+            "AND p.closed_at IS NULL ORDER BY p.id",
             (pair, *(state.value for state in states)),
         )
         return [operation_row(row) for row in rows]
@@ -110,7 +112,8 @@ class Operations:
                     if kind is Kind.CREATE:
                         totals.creates[side] += int(
                             self._db.one(
-                                "SELECT count(*) FROM operation WHERE pair = ? AND state = ? AND side = ? AND kind = ?",
+                                "SELECT count(*) FROM operation WHERE pair = ? AND state = ? AND side = ? AND kind = ? "
+                                "AND closed_at IS NULL",
                                 (pair, state.value, side.value, kind.value),
                             )
                         )
@@ -125,7 +128,7 @@ class Operations:
         """How many operations of the link are not closed."""
         return int(
             self._db.one(
-                "SELECT count(*) FROM operation WHERE link = ? AND state IN ('planned', 'held', 'sent', 'unknown')",
+                "SELECT count(*) FROM operation WHERE link = ? AND closed_at IS NULL",
                 (link,),
             )
         )
@@ -135,6 +138,7 @@ class Operations:
         return bool(
             self._db.one(
                 "SELECT 1 FROM operation WHERE pair = ? AND state IN ('sent', 'unknown') AND side = ? "
+                "AND closed_at IS NULL "
                 "AND kind = 'create' AND counterpart_id = ? LIMIT 1",
                 (pair, side.other.value, record_id),
             )
@@ -151,13 +155,15 @@ class Operations:
         """What an earlier cycle staged and did not send is decided anew; an undo that a person asked for stays."""
         self._db.run(
             "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'decided anew' "
-            "WHERE pair = ? AND state IN ('planned', 'held') AND undoes IS NULL",
+            "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes IS NULL",
             (now, pair),
         )
 
     def hold_plan(self, pair: int) -> None:
         """The guard stopped the plan: it waits for a person."""
-        self._db.run("UPDATE operation SET state = 'held' WHERE pair = ? AND state = 'planned'", (pair,))
+        self._db.run(
+            "UPDATE operation SET state = 'held' WHERE pair = ? AND state = 'planned' AND closed_at IS NULL", (pair,)
+        )
 
     def sent(self, ids: Iterable[int], now: Instant) -> None:
         """From now on these may take effect."""
@@ -176,6 +182,7 @@ class Operations:
         """When the first create on this side was sent of which the outcome is not known."""
         return self._db.one(  # type: ignore[no-any-return]
             "SELECT min(sent_at) FROM operation WHERE pair = ? AND state IN ('sent', 'unknown') AND side = ? "
+            "AND closed_at IS NULL "
             "AND kind = 'create'",
             (pair, side.value),
         )

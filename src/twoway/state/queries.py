@@ -46,8 +46,8 @@ def counts(db: Database, pair: int) -> Counts:
         number("conflict WHERE pair = ? AND state = 'open'"),
         number("parked WHERE pair = ?"),
         number("observation WHERE pair = ?"),
-        number("operation WHERE pair = ? AND state = 'held'"),
-        number("operation WHERE pair = ? AND state IN ('sent', 'unknown')"),
+        number("operation WHERE pair = ? AND state = 'held' AND closed_at IS NULL"),
+        number("operation WHERE pair = ? AND state IN ('sent', 'unknown') AND closed_at IS NULL"),
     )
 
 

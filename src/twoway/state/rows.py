@@ -134,6 +134,14 @@ def observation_row(row: Any) -> Observation:
     )
 
 
+CREATES_IN_FLIGHT = (
+    "SELECT CASE p.side WHEN 'left' THEN 'right' ELSE 'left' END, p.counterpart_id FROM operation p WHERE p.pair = ? "
+    "AND p.state IN ('sent', 'unknown') AND p.kind = 'create' AND p.closed_at IS NULL"
+)
+"""(side, id) of the records of which a counterpart may have been created this moment. It takes the pair.
+
+Nothing in it refers to the statement around it, so that it is worked out once."""
+
 OPERATION_COLUMNS = (
     "p.id, p.cycle, p.link, p.side, p.record_id, p.counterpart_id, p.version, p.edit, p.state, p.left_rev, "
     "p.right_rev, p.left_fp, p.right_fp, p.sent_at, p.lost_at, p.undoes, p.kind"

@@ -145,14 +145,15 @@ Index(
     operation.c.pair,
     operation.c.state,
     operation.c.side,
-    sqlite_where=text("state IN ('planned', 'held', 'sent', 'unknown')"),
-    postgresql_where=text("state IN ('planned', 'held', 'sent', 'unknown')"),
+    operation.c.kind,
+    sqlite_where=text("closed_at IS NULL"),
+    postgresql_where=text("closed_at IS NULL"),
 )
 Index(
     "operation_link",
     operation.c.link,
-    sqlite_where=text("state IN ('planned', 'held', 'sent', 'unknown')"),
-    postgresql_where=text("state IN ('planned', 'held', 'sent', 'unknown')"),
+    sqlite_where=text("closed_at IS NULL"),
+    postgresql_where=text("closed_at IS NULL"),
 )
 Index("operation_cycle", operation.c.cycle)
 

@@ -11,7 +11,7 @@ from twoway.core.model import Raw, Side
 from twoway.core.rules import Direction
 from twoway.state.rows import Link
 from twoway.testing.memory import Change, MemoryApp
-from twoway.testing.simulator import FIELDS, MAPPED, History, trimmed
+from twoway.testing.scenarios import FIELDS, MAPPED, History, trimmed
 
 _GRACE = 1_000
 """Milliseconds by which the listings that a cycle begins with may come before the cycle itself."""
@@ -82,7 +82,7 @@ def _same(name: str, one: Raw, two: Raw) -> bool:
 
 def safety(found: History) -> list[str]:
     """Whatever happens and whenever one looks: nothing lost, invented, doubled, wrongly deleted or touched."""
-    bad = []
+    bad: list[str] = []
     for side in Side:
         bad += _lost(found, side)
         bad += _invented(found, side)

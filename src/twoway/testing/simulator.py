@@ -12,130 +12,21 @@ Then everybody rests: the pair must agree before a snapshot, and write nothing a
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
-from twoway.core.model import Fetched, Instant, Kind, Page, Raw, RawValues, Receipt, Side, Write
-from twoway.core.rules import Blank, Direction, Drift, OnDelete, OnEditedDelete, Policy, Start
-from twoway.core.spec import FieldSpec, Location, MappingSpec
+from twoway.core.model import Fetched, Instant, Page, Raw, Receipt, Side, Write
 from twoway.engine import cycle
 from twoway.engine.cycle import Ending
 from twoway.engine.run import Tuning
-from twoway.ports import Capabilities, Consistency, ReceiptShape
 from twoway.sdk.errors import TryLater
-from twoway.testing.memory import DuplicateKey, Manner, MemoryApp, MemoryConnector
-from twoway.testing.world import World, plain_spec
-
-MAPPED = ("email", "name", "phone")
-UNMAPPED = "note"
-FIELDS = (*MAPPED, "segment", UNMAPPED)
+from twoway.testing import invariants
+from twoway.testing.memory import DuplicateKey, MemoryApp, MemoryConnector
+from twoway.testing.scenarios import FIELDS, MAPPED, UNMAPPED, History, Scenario, Sent, scenario
+from twoway.testing.world import World
 
 
 class Crash(BaseException):
     """The process dies here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What a history is made of. `edits` and `faults` are how many there are at most, the shares how soon they come."""
-
-    seed: int
-    spec: MappingSpec
-    manners: Mapping[Side, Manner]
-    edits: int
-    faults: int
-    edit_share: float
-    crash_share: float
-    addresses: int
-    deletes: bool
-    merges: bool
-    blanks: bool
-    cycles: int = 10
-
-
-def scenario(seed: int) -> Scenario:
-    """The scenario of a seed."""
-    rng = random.Random(seed * 7919 + 1)
-    scoped = rng.random() < 0.25
-    return Scenario(
-        seed=seed,
-        spec=_spec(rng, scoped=scoped),
-        manners={side: _manner(rng) for side in Side},
-        edits=rng.randint(1, 14),
-        faults=rng.choice((0, 1, 2, 4)),
-        edit_share=rng.choice((0.03, 0.1, 0.25)),
-        crash_share=rng.choice((0.01, 0.05)),
-        addresses=rng.choice((3, 30)),
-        deletes=rng.random() < 0.6,
-        merges=rng.random() < 0.4,
-        blanks=rng.random() < 0.3,
-    )
-
-
-def _spec(rng: random.Random, *, scoped: bool) -> MappingSpec:
-    plain = plain_spec(MAPPED, start=rng.choice(tuple(Start)))
-    fields = list(plain.fields)
-    if rng.random() < 0.25:
-        fields[-1] = replace(fields[-1], direction=Direction.TO_RIGHT, drift=rng.choice(tuple(Drift)))
-    if scoped:
-        fields.append(FieldSpec(name="segment", left=Location(path="segment")))
-    left = replace(plain.left, delete=rng.choice(tuple(OnDelete)), scope='segment != "out"' if scoped else None)
-    return replace(
-        plain,
-        left=left,
-        right=replace(plain.right, delete=rng.choice(tuple(OnDelete))),
-        fields=tuple(fields),
-        conflict=rng.choice((Policy.LEFT, Policy.RIGHT, Policy.NEWEST, Policy.REVIEW)),
-        blank=rng.choice((Blank.PROPAGATE, Blank.PROPAGATE, Blank.FILL, Blank.IGNORE)),
-        edited_delete=rng.choice((OnEditedDelete.EDIT, OnEditedDelete.EDIT, OnEditedDelete.REVIEW)),
-    )
-
-
-def _manner(rng: random.Random) -> Manner:
-    lossy, marker = rng.random() < 0.3, rng.random() < 0.4
-    return Manner(
-        resolution=rng.choice((1, 1000, 4000)),
-        lag=rng.choice((0, 0, 6000)),
-        conditional=rng.random() < 0.6,
-        unique=frozenset({"email"}) if rng.random() < 0.4 else frozenset(),
-        marker=marker,
-        receipt=rng.choice(tuple(ReceiptShape)),
-        feed_deletions=rng.random() < 0.7,
-        feed_merges=rng.random() < 0.8,
-        find=rng.choice((Consistency.CONSISTENT, Consistency.LAGGING)),
-        find_fields=frozenset({"email"}) if rng.random() < 0.7 else frozenset(),
-        created_times=rng.random() < 0.8,
-        field_times=rng.random() < 0.4,
-        stores=trimmed if lossy else None,
-        declares_form=rng.random() < 0.6,
-        page=rng.choice((1, 2, 100)),
-        batch=rng.choice((1, 2, 50)),
-    )
-
-
-def trimmed(name: str, value: Raw) -> Raw:
-    """What an app stores that drops a trailing "+" of every field but the e-mail address."""
-    return value.rstrip("+") if isinstance(value, str) and name != "email" else value
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What was known of the target when a write left: how long its log was at the last read by id, and the instants
-    of the write and of the start of its cycle."""
-
-    read: int
-    at: Instant
-    began: Instant
-
-
-@dataclass(slots=True)
-class History:
-    """A history that was played, with what its checks found."""
-
-    scenario: Scenario
-    world: World
-    trace: list[str]
-    sent: Mapping[str, Sent]
-    violations: list[str] = field(default_factory=list)
 
 
 class Simulator:
@@ -148,6 +39,10 @@ class Simulator:
         self.sent: dict[str, Sent] = {}
         self.edits, self.faults = scenario.edits, scenario.faults
         self.quiet = self.dead = self._running = False
+        self.points = 0
+        """Fault points that were passed."""
+        self.crash_at: int | None = None
+        """The process dies at the fault point of this number."""
         self._count = 0
         self._began: Instant = 0
         self._late: list[tuple[Instant, MemoryConnector, Write]] = []
@@ -158,7 +53,7 @@ class Simulator:
             fields=FIELDS,
             fault=self.point,
             tuning=Tuning(retry=60_000, duplicate_retry=60_000),
-            connect=lambda app: Unreliable(MemoryConnector(app), self),
+            connect=lambda app: Unreliable(app, self),
         )
         for app in self.world.apps.values():
             app.lateness = lambda app=app: self.rng.randint(0, app.manner.lag)  # type: ignore[misc]  # bound early
@@ -187,15 +82,21 @@ class Simulator:
             return
         self.world.clock.advance(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
         self.land()
+        self.points += 1
+        if self.points == self.crash_at:
+            self._die(name)
         if self.quiet:
             return
         while self.edits > 0 and self.rng.random() < self.scenario.edit_share:
             self.edit()
         if self.faults > 0 and self.rng.random() < self.scenario.crash_share:
             self.faults -= 1
-            self.say(f"CRASH {name}")
-            self.dead = True
-            raise Crash
+            self._die(name)
+
+    def _die(self, name: str) -> NoReturn:
+        self.say(f"CRASH {name}")
+        self.dead = True
+        raise Crash
 
     def strikes(self, share: float) -> bool:
         """Whether a fault is to happen."""
@@ -290,16 +191,34 @@ class Simulator:
     # -- the play
 
     async def play(self) -> History:
-        """The history from its beginning to its rest. Imports of the checks are the caller's."""
-        found = History(self.scenario, self.world, self.trace, self.sent)
+        """The whole history, judged."""
         for _ in range(self.scenario.cycles):
             await self.cycle(snapshot=self.rng.random() < 0.2, after=self.rng.choice((0, 1, 5, 20)))
             if self.edits > 0 and self.rng.random() < 0.7:
                 self.edit()
+        return await self.judged()
+
+    async def judged(self) -> History:
+        """Let everybody rest, and judge what came of it."""
+        found = History(self.scenario, self.world, self.trace, self.sent)
         self.quiet = True
         self.say("REST")
         for _ in range(9):
             await self.cycle(snapshot=False, after=40)
+        unseen = not all(manner.feed_deletions and manner.feed_merges for manner in self.scenario.manners.values())
+        early = invariants.convergence(found, deletions=not unseen)
+        for number in range(6):
+            await self.cycle(snapshot=number % 2 == 0, after=40)
+        written = [len(app.log) for app in self.world.apps.values()]
+        for _ in range(2):
+            await self.cycle(snapshot=True, after=40)
+        for app, before in zip(self.world.apps.values(), written, strict=True):
+            found.violations += [f"not quiet: {change.kind} {change.id}" for change in app.log[before:]]
+        self.say("END")
+        late = invariants.convergence(found, deletions=True)
+        found.violations += late or [f"{one} (before a snapshot)" for one in early]
+        found.violations += invariants.safety(found)
+        self.world.store.close()
         return found
 
     async def cycle(self, *, snapshot: bool, after: float) -> None:
@@ -322,44 +241,34 @@ class Simulator:
             self.world.approve()
 
 
-class Unreliable:
+class Unreliable(MemoryConnector):
     """A connector between which and its app requests and answers get lost."""
 
-    def __init__(self, inner: MemoryConnector, simulator: Simulator) -> None:
-        self._inner = inner
+    def __init__(self, app: MemoryApp, simulator: Simulator) -> None:
+        super().__init__(app)
         self._simulator = simulator
         self._read: dict[str, int] = {}
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._inner.capabilities
-
-    def normal(self, values: RawValues) -> RawValues:
-        return self._inner.normal(values)
-
     async def changes(self, cursor: str | None) -> Page:
         await self._travel()
-        return await self._inner.changes(cursor)
+        return await super().changes(cursor)
 
     async def snapshot(self, cursor: str | None) -> Page:
         await self._travel()
-        return await self._inner.snapshot(cursor)
+        return await super().snapshot(cursor)
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
         await self._travel()
-        self._read.update(dict.fromkeys(ids, len(self._inner.app.log)))
-        return await self._inner.fetch(ids)
+        self._read.update(dict.fromkeys(ids, len(self.app.log)))
+        return await super().fetch(ids)
 
     async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         await self._travel()
-        return await self._inner.find(field, values)
+        return await super().find(field, values)
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         simulator = self._simulator
-        simulator.leaves(self._inner, writes, self._read)
+        simulator.leaves(self, writes, self._read)
         await self._travel()
         if simulator.strikes(0.06):
             simulator.say("LOST on the way")
@@ -367,11 +276,11 @@ class Unreliable:
         if simulator.strikes(0.06):
             simulator.say("LOST, to land late")
             for write in writes:
-                simulator.later(self._inner, write)
+                simulator.later(self, write)
             return [Receipt.unknown("no answer")] * len(writes)
         refused = [simulator.strikes(0.03) for _ in writes]
         receipts = [
-            Receipt.later("busy") if no else self._inner.write(write) for write, no in zip(writes, refused, strict=True)
+            Receipt.later("busy") if no else self.write(write) for write, no in zip(writes, refused, strict=True)
         ]
         simulator.say("answers " + ", ".join(receipt.outcome for receipt in receipts))
         if simulator.strikes(0.1):
@@ -384,35 +293,10 @@ class Unreliable:
         for _ in range(self._simulator.rng.choice((0, 0, 1, 3))):
             await asyncio.sleep(0)
         if self._simulator.strikes(0.03):
-            self._simulator.say(f"BUSY {self._inner.app.name}")
+            self._simulator.say(f"BUSY {self.app.name}")
             raise TryLater("busy")
 
 
 def history(seed: int) -> History:
     """Play the history of a seed and judge it."""
-    return asyncio.run(_judged(scenario(seed)))
-
-
-async def _judged(scenario: Scenario) -> History:
-    from twoway.testing import invariants  # noqa: PLC0415 - which imports this module's types
-
-    simulator = Simulator(scenario)
-    found = await simulator.play()
-    unseen = not all(manner.feed_deletions and manner.feed_merges for manner in scenario.manners.values())
-    early = invariants.convergence(found, deletions=not unseen)
-    for number in range(6):
-        await simulator.cycle(snapshot=number % 2 == 0, after=40)
-    written = [len(app.log) for app in found.world.apps.values()]
-    for _ in range(2):
-        await simulator.cycle(snapshot=True, after=40)
-    for app, before in zip(found.world.apps.values(), written, strict=True):
-        found.violations += [f"not quiet: {change.kind} {change.id}" for change in app.log[before:]]
-    simulator.say("END")
-    late = invariants.convergence(found, deletions=True)
-    found.violations += late or [f"{one} (before a snapshot)" for one in early]
-    found.violations += invariants.safety(found)
-    found.world.store.close()
-    return found
-
-
-__all__ = ["Crash", "History", "Kind", "Scenario", "Simulator", "history", "scenario"]
+    return asyncio.run(Simulator(scenario(seed)).play())

@@ -162,16 +162,16 @@ def upgrade() -> None:
         "operation",
         ["link"],
         unique=False,
-        sqlite_where=sa.text("state IN ('planned', 'held', 'sent', 'unknown')"),
-        postgresql_where=sa.text("state IN ('planned', 'held', 'sent', 'unknown')"),
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_index(
         "operation_live",
         "operation",
-        ["pair", "state", "side"],
+        ["pair", "state", "side", "kind"],
         unique=False,
-        sqlite_where=sa.text("state IN ('planned', 'held', 'sent', 'unknown')"),
-        postgresql_where=sa.text("state IN ('planned', 'held', 'sent', 'unknown')"),
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
         "pair",
