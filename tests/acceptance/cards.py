@@ -7,6 +7,7 @@ import base64
 import random
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
 GIVEN = ("Zoë", "Jürgen", "Łucja", "Ναταλία", "Søren", "Chloé", "Đorđe", "雪", "Ann-Sofie", "José María")
@@ -25,7 +26,11 @@ class Property(NamedTuple):
 
 def read(card: bytes | str) -> Counter[Property]:
     """The properties of a card, each with how often it is there; their order and their folding mean nothing."""
-    text = card.decode() if isinstance(card, bytes) else card
+    return _read(card.decode() if isinstance(card, bytes) else card)
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Counter[Property]:
     text = re.sub(r"\r?\n[ \t]", "", text)
     return Counter(_property(line) for line in re.split(r"\r?\n", text) if line)
 

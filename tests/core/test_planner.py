@@ -338,7 +338,9 @@ def test_people_who_go_on_editing_do_not_unsettle_it(
     assert_nothing_lost(world, edited, after)
 
 
-@pytest.mark.parametrize("failing", [(), (L,), (R,), (L, R)], ids=str)
+@pytest.mark.parametrize(
+    "failing", [(), (L,), (R,), (L, R)], ids=["all land", "left fails", "right fails", "none lands"]
+)
 @pytest.mark.parametrize("start", Start)
 def test_a_first_link_comes_to_agreement(failing: tuple[Side, ...], start: Start) -> None:
     fields = (

@@ -250,7 +250,7 @@ def test_of_a_set_merged_both_ways_one_write_fails(failing: Side) -> None:
     assert [(edit.side, edit.changed) for edit in again.edits] == [(failing, {"f": ["l", "r"]})]
 
 
-@pytest.mark.parametrize("order", [BOTH_SIDES, BOTH_SIDES[::-1]], ids=str)
+@pytest.mark.parametrize("order", [BOTH_SIDES, BOTH_SIDES[::-1]], ids=["left first", "right first"])
 def test_of_a_set_merged_both_ways_both_writes_land_in_either_order(order: tuple[Side, Side]) -> None:
     one, two, bases = merged_both_ways(["a", "l"], ["b", "r"], ["a", "b"])
     by_side = {L: one, R: two}
@@ -260,7 +260,7 @@ def test_of_a_set_merged_both_ways_both_writes_land_in_either_order(order: tuple
     assert bases == {L: {"f": ["l", "r"]}, R: {"f": ["l", "r"]}}
 
 
-@pytest.mark.parametrize("order", [BOTH_SIDES, BOTH_SIDES[::-1]], ids=str)
+@pytest.mark.parametrize("order", [BOTH_SIDES, BOTH_SIDES[::-1]], ids=["left first", "right first"])
 @pytest.mark.parametrize("landing", [1, 2])
 def test_an_app_that_rewrites_elements_is_not_taken_to_have_edited_them(order: tuple[Side, Side], landing: int) -> None:
     """The right app keeps its tags in lower case: what it makes of ours is its base, and nothing goes back."""

@@ -114,7 +114,7 @@ def _why(found: Standing, name: str, held: Mapping[Side, Value | object], row: H
     if _MISSING in held.values():
         return "it has not been compared yet"
     if held[Side.LEFT] != held[Side.RIGHT]:
-        return "the two differ and are left so: an app's own form of the value, or an undo"
+        return "the two differ, and stay so: an app's own form of the value, or an undo"
     return "both held the same when they were linked, or were changed alike; nothing was overwritten"
 
 
@@ -167,5 +167,5 @@ def _unfinished(one: Written, names: words.Names) -> str:
 def _marked(found: Marked) -> str:
     return {
         "tombstone": "it was deleted, here or in the other app, and nothing makes it anew",
-        "retired": "it is left alone until it is linked by hand (`twoway links set`)",
-    }.get(found.mark.kind, "it is left alone until its content changes")
+        "retired": "it is not touched until it is linked by hand (`twoway links set`)",
+    }.get(found.mark.kind, "it is not touched until its content changes")

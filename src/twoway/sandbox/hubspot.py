@@ -122,7 +122,8 @@ class HubSpotApp(VendorApp):
         if not self._burst.take(now):
             raise self.too_many(call)
         self._day = (day, spent + 1)
-        if not search:  # HubSpot's search answers carry no such headers.
+        # HubSpot's search answers carry no such headers; a limit that is off would look like one that is used up.
+        if not search and self._burst.limit:
             call.headers_out |= {
                 "x-hubspot-ratelimit-max": str(self._burst.limit),
                 "x-hubspot-ratelimit-remaining": str(self._burst.remaining(now)),

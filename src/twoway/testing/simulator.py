@@ -124,7 +124,7 @@ class Simulator:
             self.say(f"sends {write.kind} {write.id or connector.app.name} as {write.operation}")
 
     def edit(self) -> None:
-        """A person does something in one of the apps, or decides a conflict."""
+        """A person does something in one of the apps."""
         self.edits -= 1
         app = self.world.apps[self.rng.choice(tuple(Side))]
         live = sorted(app.live())
@@ -142,11 +142,9 @@ class Simulator:
                     self._merge(app, *self.rng.sample(live, 2))
             elif dice < 0.88:
                 self._restore(app)
-            elif dice < 0.93:
+            else:
                 record = self.rng.choice(live)
                 app.human_update(record, segment=None if app.records[record].values.get("segment") else "out")
-            else:
-                self._decide()
         except DuplicateKey:
             return
 
@@ -179,9 +177,10 @@ class Simulator:
             app.human_restore(record.id)
 
     def _decide(self) -> None:
+        """A person decides a conflict, if there is one."""
         store, pair = self.world.store, self.world.pair
         rows = [row for row in store.attention.conflicts(pair.id) if row.state == "open"]
-        if not rows or self._running:
+        if not rows:
             return
         row = self.rng.choice(rows)
         value = self.rng.choice((row.left, row.right))
@@ -196,6 +195,8 @@ class Simulator:
             await self.cycle(snapshot=self.rng.random() < 0.2, after=self.rng.choice((0, 1, 5, 20)))
             if self.edits > 0 and self.rng.random() < 0.7:
                 self.edit()
+            if self.rng.random() < 0.3:
+                self._decide()
         return await self.judged()
 
     async def judged(self) -> History:

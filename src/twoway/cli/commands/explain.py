@@ -75,7 +75,7 @@ def _say(record: str, one: dict[str, Any]) -> None:
     else:
         say(f"  {record} is linked to nothing")
     if one["mark"]:
-        say(f"  it is left alone since {words.local(one['mark']['since'])}: {one['mark']['reason']}")
+        say(f"  it is not touched since {words.local(one['mark']['since'])}: {one['mark']['reason']}")
     for parked in one["parked"]:
         about = f" ({parked['field']})" if parked["field"] else ""
         say(

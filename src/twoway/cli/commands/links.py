@@ -100,11 +100,11 @@ def _both(names: dict[Side, str], *records: str) -> dict[Side, str]:
 def remove(ctx: typer.Context, record: Record, pair: PairOption = None) -> None:
     """End the link of a record.
 
-    Nothing is deleted, and neither record is taken for new afterwards: they are left alone until they are linked again.
+    Nothing is deleted, and neither record is taken for new afterwards: they are not touched until they are linked again.
     """
     config = config_of(ctx)
     with state_of(config) as store:
         place = one_place(config, store, record, pair)
         gone = byhand.unlink(store, place.row.id, place.side, place.record_id, SystemClock().now())
     other = f"{place.names[place.side.other]}:{gone.ids[place.side.other]}"
-    say(f"{record} and {other} are no longer linked, and are left alone from now on")
+    say(f"{record} and {other} are no longer linked, and are not touched from now on")

@@ -99,7 +99,7 @@ def _say(found: Plan, names: Names, *, approved: bool, halted: bool) -> None:
     for reason in found.report.reasons:
         say(f"  the guard would hold this: {reason}")
     if not approved or halted:
-        say(f"  next: if this is right, `twoway approve {name}`, then `twoway sync {name}`")
+        say(f"  next: if this is what you want, `twoway approve {name}`, then `twoway sync {name}`")
     elif found.pending:
         say(f"  next: the daemon does this by itself; `twoway sync {name}` does it now")
     else:

@@ -24,7 +24,7 @@ _UNKNOWN = queries.Counts(0, 0, 0, 0, 0, 0)
 def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show how every pair is doing.
 
-    No app is asked: this is what the last cycles left.
+    No app is asked: this is how the last cycles ended.
     """
     config = config_of(ctx)
     now = SystemClock().now()

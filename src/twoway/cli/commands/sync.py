@@ -34,15 +34,13 @@ def sync(
         typer.Option("--record", metavar="ACCOUNT:ID", help="Only this record and its counterpart; may be repeated."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works on the pair.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with 5 if conflicts or parked records are left.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 5 if conflicts or parked records remain.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one cycle now.
 
     Without a pair all of them are run, one after the other; where one fails the others go on, and the worst outcome
-    is the exit code. Pairs that a person paused are then left out.
+    is the exit code. Pairs that a person paused are then skipped.
     """
     if snapshot and record:
         raise typer.BadParameter("--record reads nothing but that record: leave --snapshot out")
@@ -61,10 +59,10 @@ async def _sync(
             try:
                 report = await _cycle(work, one.name, kind, records, wait)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one pair, the others go on
-                if _left_out(work, one, pair, error):
-                    documents.append({"pair": one.name, "status": "paused", "error": None})
+                if _skipped(work, one, pair, error):
+                    documents.append({"pair": one.name, "status": "skipped", "error": None})
                     if not as_json:
-                        say(f"{one.name}: paused, left out")
+                        say(f"{one.name}: paused, skipped")
                     continue
                 tell(error, verbose=ctx.obj.verbose)
                 codes.append(_code(work, one, error))
@@ -102,7 +100,7 @@ async def _cycle(work: Session, name: str, kind: Kind, records: list[str], wait:
             await work.clock.sleep(_LOOK_AGAIN)
 
 
-def _left_out(work: Session, one: PairConfig, asked: str | None, error: Exception) -> bool:
+def _skipped(work: Session, one: PairConfig, asked: str | None, error: Exception) -> bool:
     return asked is None and isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
 
 

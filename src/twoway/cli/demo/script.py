@@ -44,7 +44,7 @@ def _title(stage: Stage, text: str) -> None:
 
 
 def _say(stage: Stage, text: str) -> None:
-    stage.console.print(f"[cyan]» {text}[/]")
+    stage.console.print(f"[cyan]» {text}[/]", soft_wrap=True)
 
 
 def _logs(stage: Stage, since: Mapping[str, int]) -> dict[str, Counter[str]]:
@@ -157,7 +157,7 @@ def _helpdesk(stage: Stage) -> None:
 def _edits(stage: Stage) -> None:
     _title(stage, "People edit, on every side")
     _edit_contact(stage, "person11@example.com", phone="+14155557001")
-    _edit_member(stage, "person12@example.com", **{"merge_fields.NAME": "Renamed Twelve"})
+    _edit_member(stage, "person12@example.com", merge_fields={"NAME": "Renamed Twelve"})
     stage.human(
         "zendesk", kind="update", id=_user(stage, "person13@example.com")["id"], fields={"phone": "+14155557003"}
     )
@@ -180,7 +180,7 @@ def _edits(stage: Stage) -> None:
 def _conflict_decided(stage: Stage) -> None:
     _title(stage, "The same name edited on both sides: a rule decides")
     _edit_contact(stage, "person30@example.com", firstname="Crm", lastname="Wins")
-    _edit_member(stage, "person30@example.com", **{"merge_fields.NAME": "Newsletter Loses"})
+    _edit_member(stage, "person30@example.com", merge_fields={"NAME": "Newsletter Loses"})
     _wait_for_index(stage)
     _sync_until(
         stage,
@@ -195,7 +195,7 @@ def _conflict_decided(stage: Stage) -> None:
 def _conflict_reviewed(stage: Stage) -> None:
     _title(stage, "The same phone edited on both sides: a person decides")
     _edit_contact(stage, "person31@example.com", phone="+14155557310")
-    _edit_member(stage, "person31@example.com", **{"merge_fields.PHONE": "+14155557311"})
+    _edit_member(stage, "person31@example.com", merge_fields={"PHONE": "+14155557311"})
     _wait_for_index(stage)
     _sync_until(stage, "the conflict", stage.conflicts, "crm-newsletter")
     stage.type("conflicts", "list")
@@ -220,8 +220,8 @@ def _undo(stage: Stage) -> None:
         lambda: _member(stage, "person40@example.com")["merge_fields"]["NAME"] == "Wrong Import",
         "crm-newsletter",
     )
-    cycle = next(c for c in stage.read("cycles", "crm-newsletter") if c["counts"].get("updated newsletter"))
-    stage.type("undo", str(cycle["id"]), "--yes")
+    cycle = stage.read("history", "--field", "name", "--limit", "1")["history"][0]["cycle"]
+    stage.type("undo", str(cycle), "--yes")
     _insist(_member(stage, "person40@example.com")["merge_fields"]["NAME"] == old, "the undo did not put the name back")
     stage.type("sync", "crm-newsletter", lines=3)
     _insist(_member(stage, "person40@example.com")["merge_fields"]["NAME"] == old, "the undo was undone")

@@ -55,7 +55,7 @@ left: { account: crm, collection: contacts }
 right: { account: newsletter, collection: members, options: { audience: Customers } }
 start: left
 match: [email]
-scope: { left: 'email != "" && lifecycle in ["lead", "customer"]' }
+scope: { left: 'email != null && lifecycle in ["lead", "customer"]' }
 create: { on_left: true, on_right: true }
 delete: { on_left: ignore, on_right: archive }
 conflict: review
@@ -185,12 +185,12 @@ class Stage:
 
     def conflicts(self) -> list[dict[str, Any]]:
         """The conflicts that wait for a person."""
-        found: list[dict[str, Any]] = self.read("conflicts", "list")
+        found: list[dict[str, Any]] = self.read("conflicts", "list")["conflicts"]
         return found
 
     def in_doubt(self) -> int:
         """How many writes there are of which the outcome is not known yet."""
-        return sum(pair["in_doubt"] for pair in self.read("status")["pairs"])
+        return sum(pair["unknown"] for pair in self.read("status")["pairs"])
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start a command and let it run."""
@@ -253,9 +253,8 @@ def _fill(stage: Stage) -> None:
         },
     ):
         stage.ask("hubspot", "/crm/v3/properties/contacts", body)
-    for tag, label in (("NAME", "Name"), ("PHONE", "Phone")):
-        path = f"/3.0/lists/{AUDIENCE}/merge-fields"
-        stage.ask("mailchimp", path, {"tag": tag, "name": label, "type": "text"})
+    path = f"/3.0/lists/{AUDIENCE}/merge-fields"
+    stage.ask("mailchimp", path, {"tag": "NAME", "name": "Name", "type": "text"})
     # The demo asks far more often than anybody would.
     stage.ask("zendesk", "/_sandbox/settings", {"export_limit": 0, "export_left_out": 0, "rate_limit": 0})
     stage.ask("hubspot", "/_sandbox/load", {"collection": "contacts", "records": list(people.contacts())})

@@ -1,0 +1,268 @@
+"""Small histories that once went wrong: each is the shortest of its kind that the simulator found."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from twoway.core.model import Receipt, Side, Write
+from twoway.core.rules import Direction, Drift, OnDelete, Policy, Start
+from twoway.core.spec import FieldSpec, Location
+from twoway.engine.cycle import Ending, Kind
+from twoway.ports import Consistency, ReceiptShape
+from twoway.sdk.errors import TryLater
+from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
+from twoway.testing.world import World, plain_spec
+
+ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
+
+
+class Loses(MemoryConnector):
+    """A connector that carries the next batch out and loses its answer, as often as it is told to."""
+
+    lost = 0
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await super().apply(writes)
+        if type(self).lost > 0 and self.app.name == "there":
+            type(self).lost -= 1
+            return [Receipt.unknown("no answer")] * len(writes)
+        return receipts
+
+
+class Busy(MemoryConnector):
+    """A connector that refuses the next batch for now, as often as it is told to."""
+
+    refused = 0
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if type(self).refused > 0 and self.app.name == "here":
+            type(self).refused -= 1
+            return [Receipt.later("busy")] * len(writes)
+        return await super().apply(writes)
+
+
+@pytest.fixture(autouse=True)
+def reset() -> None:
+    Loses.lost = Busy.refused = 0
+
+
+def cycles(world: World, count: int = 3, *, after: float = 5.0, kind: Kind = Kind.INCREMENTAL) -> list[Ending]:
+    async def run() -> list[Ending]:
+        return [(await world.cycle(kind, after=after)).ending for _ in range(count)]
+
+    return asyncio.run(run())
+
+
+def linked(world: World) -> None:
+    """Ann on both sides, linked and in agreement."""
+    world.left.human_create(**ANN)
+    world.right.human_create(**ANN)
+    cycles(world, 2)
+
+
+def test_a_plan_that_the_guard_holds_is_kept_for_people_to_approve() -> None:
+    world = World()
+    for number in range(21):
+        world.left.human_create(email=f"{number}@example.org", name="N", phone="1")
+    assert cycles(world, 1) == [Ending.HELD]
+    assert world.right.live() == {}
+    row = world.store.pairs.get("here-there")
+    assert row is not None
+    assert row.shown is not None
+    assert row.shown.creates == {Side.LEFT: 0, Side.RIGHT: 21}
+    world.approve()
+    assert cycles(world, 1) == [Ending.DONE]
+    assert len(world.right.live()) == 21
+
+
+def test_a_write_that_fails_beside_one_that_is_done_loses_nothing() -> None:
+    """Both sides of a link were edited. The left write is refused for now, the right one is done: the right edit must
+    not be forgotten with it, and be overwritten by the next left one."""
+    world = World(connect=Busy)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    world.right.human_update("there-1", phone="2")
+    Busy.refused = 1
+    cycles(world, 1)
+    world.left.human_update("here-1", phone="3")
+    cycles(world, 3)
+    conflicts = world.store.attention.conflicts()
+    assert [(row.field, row.left, row.right) for row in conflicts] == [("phone", "3", "2")]
+    assert world.right.live()["there-1"] == {"email": "ann@example.org", "name": "Anna", "phone": "2"}
+
+
+def test_an_edit_during_a_write_is_carried_over_though_another_field_is_in_conflict() -> None:
+    world = World(connect=Loses)
+    linked(world)
+    world.left.human_update("here-1", name="Anna", phone="2")
+    world.right.human_update("there-1", phone="3")
+    Loses.lost = 1
+    cycles(world, 1)
+    world.left.human_update("here-1", name="Annie")
+    cycles(world, 4, after=15)
+    assert world.right.live()["there-1"]["name"] == "Annie"
+    assert [row.field for row in world.store.attention.conflicts()] == ["phone"]
+
+
+def test_a_refusal_with_an_id_does_not_link_a_record_whose_counterpart_is_being_made() -> None:
+    """Both sides have a record that the other lacks; then one's address becomes that of the other. The app's "there is
+    one already" would give the first a second counterpart."""
+    manner = Manner(unique=frozenset({"email"}), find=Consistency.NONE)
+    world = World(manners=dict.fromkeys(Side, manner))
+    world.left.human_create(**ANN)
+    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+
+    def rename(name: str) -> None:
+        if name == "after commit:sent" and world.right.records["there-1"].values["email"] != ANN["email"]:
+            world.right.human_update("there-1", email=ANN["email"])
+
+    world.fault = rename
+    cycles(world, 3)
+    held = [record["email"] for record in world.right.live().values()]
+    assert sorted(held) == ["ann@example.org"]
+    rows = world.store.db.run("SELECT left_id, right_id FROM link").fetchall()
+    assert len(rows) == len({row[0] for row in rows}) == len({row[1] for row in rows})
+
+
+def test_a_merge_into_a_record_whose_create_is_in_doubt_waits_for_the_answer() -> None:
+    world = World(manners={Side.RIGHT: Manner(marker=True)}, connect=Loses)
+    linked(world)
+    world.left.human_create(email="bob@example.org", name="Bob", phone="2")
+    Loses.lost = 1
+    cycles(world, 1)
+    world.left.human_merge("here-1", "here-2")
+    cycles(world, 6, after=15)
+    assert len(world.right.live()) == 2
+    assert world.store.links.count(world.pair.id) == 1
+    assert [row.record_id for row in world.store.attention.parked()] == ["there-1"]
+
+
+def test_a_record_that_came_back_under_another_id_is_linked_and_not_doubled() -> None:
+    """Deleted on the right, edited on the left: but the person on the right had entered it anew."""
+    world = World(plain_spec(start=Start.LEFT))
+    linked(world)
+    world.right.human_delete("there-1")
+    world.right.human_create(**ANN)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 3)
+    assert world.right.live() == {"there-2": {"email": "ann@example.org", "name": "Anna", "phone": "1"}}
+
+
+@pytest.mark.parametrize("out", Side)
+def test_a_record_is_not_linked_to_one_that_is_out_of_scope(out: Side) -> None:
+    fields = ("email", "name", "phone", "segment")
+    plain = plain_spec()
+    scope = 'segment != "out"'
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope=scope if out is Side.LEFT else None),
+        right=replace(plain.right, scope=scope if out is Side.RIGHT else None),
+        fields=(
+            *plain.fields,
+            FieldSpec(
+                name="segment",
+                left=Location(path="segment") if out is Side.LEFT else None,
+                right=Location(path="segment") if out is Side.RIGHT else None,
+            ),
+        ),
+    )
+    world = World(spec, fields=fields)
+    world.apps[out].human_create(**ANN, segment="out")
+    world.apps[out.other].human_create(**ANN)
+    cycles(world, 3)
+    assert world.store.links.count(world.pair.id) == 0
+    assert [(row.side, row.code) for row in world.store.attention.parked()] == [(out.other, "out of scope")]
+    world.apps[out].human_update(f"{world.apps[out].name}-1", segment=None)
+    cycles(world, 3)
+    assert world.store.links.count(world.pair.id) == 1
+    assert world.store.attention.parked() == []
+
+
+def test_a_record_that_was_deleted_before_it_was_linked_holds_nobody_back() -> None:
+    world = World(manners={Side.RIGHT: Manner(feed_deletions=False)})
+    world.right.human_create(**ANN)
+    busy = MemoryApp("here", world.left.fields, world.clock)
+
+    class Out(MemoryConnector):
+        async def changes(self, cursor: str | None) -> object:  # type: ignore[override]  # it never answers
+            raise TryLater("busy")
+
+    world._connect = lambda app: Out(app) if app.name == busy.name else MemoryConnector(app)
+    world.start()
+    assert cycles(world, 1) == [Ending.FAILED]
+    world._connect = MemoryConnector
+    world.start()
+    world.right.human_delete("there-1")
+    world.left.human_create(**ANN)
+    cycles(world, 3, kind=Kind.SNAPSHOT)
+    assert [record["email"] for record in world.right.live().values()] == ["ann@example.org"]
+
+
+def test_an_approved_short_listing_is_listed_again_by_whatever_cycle_comes_next() -> None:
+    plain = plain_spec()
+    spec = replace(plain, right=replace(plain.right, delete=OnDelete.DELETE))
+    world = World(spec, manners={Side.LEFT: Manner(feed_deletions=False)})
+    linked(world)
+    world.left.human_delete("here-1")
+    assert cycles(world, 1, kind=Kind.SNAPSHOT) == [Ending.HELD]
+    assert list(world.right.live()) == ["there-1"]
+    world.approve()
+    assert cycles(world, 1, kind=Kind.INCREMENTAL) == [Ending.DONE]
+    assert world.right.live() == {}
+
+
+def test_a_one_way_field_that_the_app_rewrites_without_a_word_is_put_back_once() -> None:
+    plain = plain_spec()
+    phone = replace(plain.fields[-1], direction=Direction.TO_RIGHT, drift=Drift.REVERT)
+    manner = Manner(
+        receipt=ReceiptShape.NOTHING, stores=lambda _name, value: str(value).rstrip("+"), declares_form=False
+    )
+    world = World(replace(plain, fields=(*plain.fields[:-1], phone)), manners={Side.RIGHT: manner})
+    world.left.human_create(email="ann@example.org", name="Ann", phone="1+")
+    cycles(world, 6)
+    assert [change.kind for change in world.right.written()] == ["create", "update"]
+    world.right.human_update("there-1", phone="9")
+    cycles(world, 4)
+    assert world.right.live()["there-1"]["phone"] == "1"
+
+
+def test_our_own_record_is_recognised_though_a_person_moved_it_out_of_scope() -> None:
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        right=replace(plain.right, scope='segment != "out"'),
+        fields=(*plain.fields, FieldSpec(name="segment", right=Location(path="segment"))),
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"), connect=Loses)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.right.human_update("there-1", segment="out")
+    cycles(world, 6, after=15)
+    assert list(world.right.live()) == ["there-1"]
+    assert world.store.links.count(world.pair.id) == 1
+
+
+def test_an_app_whose_clock_is_ahead_does_not_hold_its_records_back() -> None:
+    world = World(settle=10_000)
+    cycles(world, 1)
+    world.left.human_create(**ANN)
+    world.left.records["here-1"].modified += 3_600_000
+    world.left._past["here-1"][-1][1].modified += 3_600_000
+    cycles(world, 4, after=8)
+    assert len(world.right.live()) == 1
+
+
+def test_policy_review_waits_for_a_person_and_their_decision_is_carried_out() -> None:
+    world = World(replace(plain_spec(), conflict=Policy.REVIEW))
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    world.right.human_update("there-1", name="Annie")
+    cycles(world, 2)
+    (row,) = world.store.attention.conflicts()
+    world.decide(row.id, "Annie")
+    cycles(world, 2)
+    assert world.left.live()["here-1"]["name"] == "Annie"
+    assert world.store.attention.conflicts() == []
