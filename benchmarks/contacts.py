@@ -1,6 +1,7 @@
 """Contacts for the benchmarks, the same every time, and the pair that carries them to an audience."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 PAIR = "crm-newsletter"
@@ -22,6 +23,7 @@ fields:
 schedule: { every: 1s, settle: 0s }
 guard: { creates: 100%, max_writes: 1000000 }
 """
+_FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 INTERESTS = ("news", "events", "vip")
 INTERESTS_PROPERTY: Mapping[str, Any] = {
     "name": "interests",
@@ -32,9 +34,12 @@ INTERESTS_PROPERTY: Mapping[str, Any] = {
 
 
 def contacts(count: int) -> Iterator[dict[str, Any]]:
-    """HubSpot contacts, each with all that the pair maps."""
+    """HubSpot contacts, each with all that the pair maps, and each last changed a minute after the one before."""
     for number in range(count):
+        changed = f"{_FIRST + timedelta(minutes=number):%Y-%m-%dT%H:%M:%SZ}"
         yield {
+            "createdAt": changed,
+            "updatedAt": changed,
             "properties": {
                 "email": f"person{number}@example.com",
                 "firstname": f"Zoë {number % 97}",

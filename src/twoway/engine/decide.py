@@ -4,7 +4,7 @@ Works through windows, each in one transaction. It is decided anew from the obse
 cycle staged and did not send plays no part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.engine.linking import end_link, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.ports import ReceiptShape
-from twoway.state.attention import Parking
+from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import Mark, NewLink
 from twoway.state.observations import Pending
 from twoway.state.operations import Staging
@@ -140,7 +140,8 @@ def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: 
     pending_verdicts = {name for edit in decision.edits for name, rule in edit.rules.items() if rule == DECIDED}
     store.attention.set_conflicts(pair.id, link.id, decision.conflicts, keep=pending_verdicts, now=run.now)
     run.counts["conflicts"] += len(decision.conflicts)
-    _note_problems(run, link, seen)
+    store.attention.unpark(pair.id, records_of(link), but=UNREADABLE)
+    _note_problems(run, [row for row in observed.values() if row is not None])
     for edit in decision.edits:
         _stage(run, edit, link, observed, fps=_fps(link, observed))
     if decision.edits:
@@ -180,18 +181,16 @@ def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, 
     return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in Side}
 
 
-def _note_problems(run: Run, link: Link, seen: Mapping[Side, Seen]) -> None:
+def _note_problems(run: Run, rows: Iterable[Observation]) -> None:
     """A field that cannot be read is shown to people; the record's other fields go on."""
-    rows = [
-        Parking(side, link.ids[side], "unreadable", why, field)
-        for side in Side
-        for field, why in sorted(seen[side].problems.items())[:1]
-    ]
-    bad = {(row.side, row.record_id) for row in rows}
-    run.store.attention.unpark(run.pair.id, [record for record in records_of(link) if record not in bad])
-    if rows:
-        run.store.attention.park(run.pair.id, rows, run.now)
-        run.counts["parked"] += len(rows)
+    store, pair = run.store, run.pair
+    for row in rows:
+        if not row.problems:
+            store.attention.unpark(pair.id, [(row.side, row.record_id)])
+            continue
+        field, why = min(row.problems.items())
+        store.attention.park(pair.id, [Parking(row.side, row.record_id, UNREADABLE, why, field)], run.now)
+        run.counts["parked"] += 1
 
 
 def _park_link(run: Run, link: Link, code: str, reason: str, retry: Instant | None = None) -> None:
@@ -289,6 +288,7 @@ def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
     elif not pair.mapping.rules.create[row.side.other]:
         _leave_out(run, row, f"records are not created in {run.app(row.side.other).account}")
     else:
+        _note_problems(run, [row])
         edit = creation(row.side.other, row.values, pair.mapping.rules, "new")
         _stage(run, edit, None, {row.side: row, row.side.other: None}, fps={row.side: row.fp, row.side.other: None})
 

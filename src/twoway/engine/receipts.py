@@ -13,7 +13,7 @@ from twoway.core.reconcile import moved_bases
 from twoway.core.resolve import DECIDED
 from twoway.engine.linking import move, move_without_base
 from twoway.engine.run import Run
-from twoway.state.attention import Parking
+from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link, StagedOperation
 
@@ -55,13 +55,12 @@ def _not_landed(run: Run, operation: StagedOperation) -> None:
 def _close_undone(run: Run, operation: StagedOperation, state: State, reason: str | None) -> None:
     """What it was to carry over stays observed, also if the write to the link's other side is done later."""
     run.store.operations.close([operation.id], state, run.now, reason)
-    if operation.link is not None and run.store.operations.live_on_link(operation.link):
-        for side, record_id in (
-            (operation.side, operation.record_id),
-            (operation.side.other, operation.counterpart_id),
-        ):
-            if record_id is not None:
-                look_again(run, side, [record_id])
+    if operation.link is None or not run.store.operations.live_on_link(operation.link):
+        return
+    rev = run.store.observations.next_rev()
+    for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
+        if record_id is not None:
+            run.store.observations.look_again(run.pair.id, side, [record_id], run.now, rev)
 
 
 def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
@@ -236,7 +235,7 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
     if row is not None and row.rev == operation.revs[giver]:
         store.links.set_seen([(link.id, giver, row.fp, row.version)])
     store.observations.settle(pair.id, [(side, link.ids[side], operation.revs[side]) for side in Side])
-    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side if not (row and row.problems)])
+    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side], but=UNREADABLE)
 
 
 def settle_removal(run: Run, operation: StagedOperation) -> None:

@@ -1,13 +1,17 @@
 """What waits for a person, or for another try: conflicts, and records that were set aside."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from twoway.core.model import Instant, Side, Value
 from twoway.core.reconcile import FieldConflict
 from twoway.core.resolve import Verdict
 from twoway.state.database import Database
 from twoway.state.rows import dumps, loads
+
+
+UNREADABLE: Final = "unreadable"
+"""The code of a record with a field that cannot be read: it stays until that very record is read without."""
 
 
 class ConflictRow(NamedTuple):
@@ -133,11 +137,11 @@ class Attention:
             [(pair, r.side.value, r.record_id, r.code, r.field, r.reason, now, r.retry_at) for r in rows],
         )
 
-    def unpark(self, pair: int, records: Iterable[tuple[Side, str]]) -> None:
-        """These are in order again."""
+    def unpark(self, pair: int, records: Iterable[tuple[Side, str]], *, but: str = "") -> None:
+        """These are in order again; those that were set aside with the code `but` are not."""
         self._db.many(
-            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ?",
-            [(pair, side.value, record_id) for side, record_id in records],
+            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ? AND code <> ?",
+            [(pair, side.value, record_id, but) for side, record_id in records],
         )
 
     def parked(self, pair: int | None = None) -> list[ParkedRow]:

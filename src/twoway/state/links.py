@@ -84,7 +84,9 @@ class Links:
         link = int(self._db.one("SELECT last_insert_rowid()"))
         records = [(pair, side.value, new.ids[side]) for side in Side]
         self._db.many("DELETE FROM mark WHERE pair = ? AND side = ? AND record_id = ?", records)
-        self._db.many("DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ?", records)
+        self._db.many(
+            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ? AND code <> 'unreadable'", records
+        )
         return link
 
     def relink(self, link: int, new: NewLink) -> None:
