@@ -170,10 +170,10 @@ def test_a_pair_that_waits_for_approval_is_told_once_and_runs_when_it_is_given(p
 
 def test_a_pair_that_a_person_must_mend_is_told_once_until_it_succeeds(place: Stage) -> None:
     place.pair(CRM)
-    maintenance = {"kind": "html", "times": 0, "method": "POST", "path": "search"}
+    elsewhere = {"kind": "error", "status": 404, "times": 0, "method": "POST", "path": "search"}
     with place.daemon() as daemon:
         for count in (1, 2):
-            place.ask("hubspot", "faults", maintenance)
+            place.ask("hubspot", "faults", elsewhere)
             daemon.until("a person is called", lambda count=count: len(place.alerts()) == count)
             asked = len(place.requests("hubspot", "POST"))
             daemon.until("it is tried again", lambda asked=asked: len(place.requests("hubspot", "POST")) > asked + 1)
@@ -182,7 +182,7 @@ def test_a_pair_that_a_person_must_mend_is_told_once_until_it_succeeds(place: St
             daemon.until("it succeeds", lambda count=count: len(daemon.events("cycle")) == count)
         assert daemon.stop() == 0
     assert [(each["alert"], each["subject"]) for each in place.alerts()] == [("failing", "crm-newsletter")] * 2
-    assert "a page of HTML" in place.alerts()[0]["reason"]
+    assert "base_url" in place.alerts()[0]["remedy"]
 
 
 _HURRIED = """

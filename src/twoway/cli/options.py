@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-Pair = Annotated[str | None, typer.Argument(metavar="[PAIR]", help="One pair; all of them where none is named.")]
+Pair = Annotated[str | None, typer.Argument(metavar="PAIR", help="One pair; all of them where none is named.")]
 OnePair = Annotated[str, typer.Argument(metavar="PAIR", help="The pair.")]
 Record = Annotated[str, typer.Argument(metavar="ACCOUNT:ID", help="A record, by its account and the app's id.")]
 PairOption = Annotated[str | None, typer.Option("--pair", metavar="PAIR", help="Only in this pair.")]

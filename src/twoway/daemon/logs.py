@@ -35,6 +35,8 @@ _QUIET = {
     # It warns whenever a cycle outlasts its interval, which is harmless; a stall is told by `freshness`.
     "apscheduler": logging.ERROR,
     "asyncio": logging.WARNING,
+    # Each of its own plug-ins, at the first start.
+    "alembic.runtime.plugins": logging.WARNING,
 }
 
 

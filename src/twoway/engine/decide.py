@@ -14,6 +14,7 @@ from twoway.core.model import Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
+from twoway.core.rules import Direction
 from twoway.engine.linking import end_link, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.ports import ReceiptShape
@@ -59,6 +60,13 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict]) -> None:
         if row is not None and row.life == "merged":
             _merged(run, link, side, row)
             return
+    unread = [side for side in Side if observed[side] is None and _never_read(run, link, side)]
+    if unread:
+        rev = run.store.observations.next_rev()
+        for side in unread:
+            run.store.observations.look_again(run.pair.id, side, [link.ids[side]], run.now, rev)
+        run.again = True
+        return
     seen = {side: _seen(run, link, side, observed[side]) for side in Side}
     for side in Side:
         if seen[side].life is Life.GONE and run.app(side).capabilities.hides_merges and not _gone(seen[side.other]):
@@ -77,6 +85,16 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict]) -> None:
             run.store.observations.wait(run.pair.id, records_of(link))
         case Action.PARK:
             _park_link(run, link, "review", decision.reason)
+
+
+def _never_read(run: Run, link: Link, side: Side) -> bool:
+    """Whether a field has no base on this side: what the record holds there is not known until it is read."""
+    base, mapping = link.bases[side], run.mapping(side)
+    return any(
+        name not in base and mapping.app_fields(name)
+        for name, rule in run.pair.mapping.rules.fields.items()
+        if rule.direction is not Direction.ONE_SIDE
+    )
 
 
 def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:

@@ -9,7 +9,6 @@ from twoway.core.resolve import Verdict
 from twoway.state.database import Database
 from twoway.state.rows import dumps, loads
 
-
 UNREADABLE: Final = "unreadable"
 """The code of a record with a field that cannot be read: it stays until that very record is read without."""
 

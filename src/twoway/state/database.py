@@ -99,7 +99,11 @@ class Database:
         """Whether the state can be read and written just now: what the watchdog is fed by."""
         try:
             with self.transaction("alive"):
-                self.run("UPDATE meta SET value = value WHERE key = 'uid'")
+                # A value that stays the same would not be written, and a full disk not be noticed.
+                self.run(
+                    "INSERT INTO meta (key, value) VALUES ('alive', '0') ON CONFLICT (key) "
+                    "DO UPDATE SET value = CASE value WHEN '0' THEN '1' ELSE '0' END"
+                )
         except StateError:
             return False
         return True

@@ -78,9 +78,8 @@ def _say(record: str, one: dict[str, Any]) -> None:
         say(f"  it is not touched since {words.local(one['mark']['since'])}: {one['mark']['reason']}")
     for parked in one["parked"]:
         about = f" ({parked['field']})" if parked["field"] else ""
-        say(
-            f"  {parked['account']}:{parked['record']} was set aside on {words.local(parked['since'])}{about}: {parked['reason']}"
-        )
+        what = f"{parked['account']}:{parked['record']} was set aside on {words.local(parked['since'])}"
+        say(f"  {what}{about}: {parked['reason']}")
     for field in one["fields"]:
         _say_field(field)
     for conflict in one["conflicts"]:

@@ -100,7 +100,8 @@ def _both(names: dict[Side, str], *records: str) -> dict[Side, str]:
 def remove(ctx: typer.Context, record: Record, pair: PairOption = None) -> None:
     """End the link of a record.
 
-    Nothing is deleted, and neither record is taken for new afterwards: they are not touched until they are linked again.
+    Nothing is deleted, and neither record is taken for new afterwards: they are not touched until they are linked
+    again.
     """
     config = config_of(ctx)
     with state_of(config) as store:

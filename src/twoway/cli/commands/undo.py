@@ -23,8 +23,8 @@ def undo(
 ) -> None:
     """Take a cycle back.
 
-    Fields that nobody has edited since get the values from before the cycle; what was edited stays as it is. The undo is a
-    cycle of its own, which can be undone.
+    Fields that nobody has edited since get the values from before the cycle; what was edited stays as it is. The undo
+    is a cycle of its own, which can be undone.
     """
     raise typer.Exit(asyncio.run(_undo(ctx, cycle, yes)))
 
