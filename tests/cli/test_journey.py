@@ -51,14 +51,13 @@ def test_from_the_first_check_to_a_pair_that_runs(twoway: Installation) -> None:
     assert "1 created in newsletter, 1 linked, 1 in conflict" in synced
     assert len(twoway.newsletter.records()) == 2
 
-    assert twoway.well("sync", PAIR).out == "crm-newsletter: nothing to do\n"
+    assert "nothing to do" in twoway.well("sync", PAIR).out
     assert twoway.well("plan", PAIR, "--exit-code").out.endswith("  nothing to do\n")
     status = twoway.well("status").out
     assert re.search(r"crm-newsletter  crm ↔ newsletter  active  \d+s ago +2 +2 +1 +0\n", status)
     assert "1 conflict: `twoway conflicts list crm-newsletter`" in status
-    assert re.search(
-        r"^1 +crm-newsletter +incremental .* done +1 created in newsletter", twoway.well("cycles").out, re.M
-    )
+    cycles = twoway.well("cycles").out
+    assert re.search(r"^1 +crm-newsletter +incremental .* done +1 created in newsletter", cycles, re.MULTILINE)
 
 
 def test_an_edit_travels_and_can_be_explained_and_undone(twoway: Installation) -> None:
@@ -90,7 +89,7 @@ def test_an_edit_travels_and_can_be_explained_and_undone(twoway: Installation) -
     again = twoway.well("explain", linked, "--field", "last_name").out
     assert 'last_name: "King" in crm, "Lovelace" in newsletter' in again
     assert "a person took an earlier cycle back" in again
-    assert twoway.well("sync", PAIR).out == "crm-newsletter: nothing to do\n"
+    assert "nothing to do" in twoway.well("sync", PAIR).out
 
 
 def test_an_undo_says_what_stays(twoway: Installation) -> None:
@@ -173,18 +172,17 @@ def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None
 
 
 def test_duplicates_are_set_aside_and_looked_at_again(twoway: Installation) -> None:
-    ada, _, _ = first_link(twoway)
     mapping = twoway.folder / "pairs" / f"{PAIR}.yaml"
     mapping.write_text(MAPPING.replace("match: [email]", "match: [last_name]"))
+    ada = twoway.contact(email="ada@shop.test", firstname="Ada", lastname="Lovelace")
     twin = twoway.contact(email="twin@shop.test", firstname="Twin", lastname="Lovelace")
-    planned = twoway.well("plan", PAIR).out
-    assert "2 records set aside as duplicates" in planned
-    twoway.well("approve", PAIR)
-    twoway.well("sync", PAIR)
+    assert "2 records set aside as duplicates" in twoway.well("plan", PAIR).out
+    twoway.started()
     parked = twoway.well("parked", "list").out
     assert f"crm:{ada} (last_name): last_name is not unique: also in crm:{twin}; next try 2" in parked
     assert f"or with `twoway parked retry --record crm:{ada}`" in twoway.well("explain", f"crm:{ada}").out
-    assert twoway.run("sync", PAIR, "--strict").code == 5
+    strict = twoway.run("sync", PAIR, "--strict")
+    assert (strict.code, "2 parked (`twoway parked list`)" in strict.out) == (5, True)
     twoway.edit_contact(twin, lastname="Other")
     assert twoway.well("parked", "retry", "--record", f"crm:{ada}").out.startswith("1 record to be looked at")
     twoway.well("sync", PAIR, "--strict")
@@ -249,7 +247,7 @@ def test_one_pair_that_fails_does_not_keep_the_others_from_running(twoway: Insta
     assert "is linked to newsletter:" in twoway.well("links", "show", f"crm:{ada}", "--pair", PAIR).out
 
 
-def read_everything(twoway: Installation, record: str) -> dict[str, list[str]]:
+def read_everything(record: str) -> dict[str, list[str]]:
     """Every command that reads, by its section in docs/cli.md."""
     return {
         "check": ["check"],
@@ -289,7 +287,7 @@ def test_every_key_of_every_document_is_documented_and_no_answer_names_a_side(tw
     twoway.well("sync", PAIR)
     twoway.edit_contact(ada, lastname="Byron")
     told: list[Result] = []
-    for name, arguments in read_everything(twoway, f"crm:{bob}").items():
+    for name, arguments in read_everything(f"crm:{bob}").items():
         plain, machine = twoway.well(*arguments), twoway.well(*arguments, "--json")
         told += [plain, machine]
         section = DOCS.partition(f"### twoway {name}\n")[2].partition("\n### ")[0]
@@ -300,13 +298,14 @@ def test_every_key_of_every_document_is_documented_and_no_answer_names_a_side(tw
         assert undocumented == set(), name
     shown = twoway.well("conflicts", "show", str(conflict(twoway)["id"]))
     # The keys of a mapping file are named as they are in the file.
-    lines = [line for one in (*told, shown) for line in (one.out + one.err).splitlines() if "pairs/" not in line]
+    of_file = re.compile(r'pairs/|"key": ')
+    lines = [line for one in (*told, shown) for line in (one.out + one.err).splitlines() if not of_file.search(line)]
     assert [line for line in lines if SIDES.search(line)] == []
 
 
 def test_a_pipe_gets_plain_lines(twoway: Installation) -> None:
     first_link(twoway)
     twoway.started()
-    for arguments in read_everything(twoway, "crm:1").values():
+    for arguments in read_everything("crm:1").values():
         result = twoway.well(*arguments)
         assert "\x1b" not in result.out + result.err

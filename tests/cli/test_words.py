@@ -78,6 +78,8 @@ def test_counts_name_accounts_and_begin_with_what_was_written() -> None:
     assert words.counted(found, NAMES) == (
         "1 created in newsletter, 3 updated in crm, 1 in conflict, 2 seen in newsletter, 9 listed in crm"
     )
+    assert words.counted({}, NAMES) == "nothing to do"
+    assert words.counted({"seen left": 1, "linked": 0}, NAMES) == "nothing to do, 1 seen in crm"
     assert words.counts({"created right": 1, "linked": 2}, NAMES) == {"created": {"newsletter": 1}, "linked": 2}
 
 

@@ -125,8 +125,9 @@ class Daemon:
             raise AssertionError(f"{error}; the log:\n" + "\n".join(self.lines)) from None
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The lines of the log with this event."""
-        return [line for line in map(json.loads, list(self.lines)) if line["event"] == name]
+        """The lines of the log with this event. An alert command may write to the same pipe."""
+        lines = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
 
     def noticed(self, start: str) -> list[str]:
         """The messages to systemd that begin so."""

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.daemon.stage import COPY, COPY_LIST, CRM, TOKENS, Stage, stage
@@ -40,6 +41,7 @@ def test_it_starts_carries_edits_over_tells_systemd_and_ends_with_nothing_secret
     assert [daemon.events(name) != [] for name in ("started", "cycle", "stopping", "stopped")] == [True] * 4
     assert {line["pair"] for line in daemon.events("cycle")} == {"crm-newsletter"}
     assert any(line.get("updated_crm") for line in daemon.events("cycle"))
+    assert all(orjson.loads(line)["event"] for line in daemon.lines)
     log = "\n".join(daemon.lines).lower()
     for secret in ("wilhelmina", "ermintrude", "tudor", *TOKENS.values()):
         assert secret.lower() not in log

@@ -55,7 +55,7 @@ def test_a_state_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
-    with pytest.raises(StateNewer, match="written by a later version of twoway.*9999.*Install that version"):
+    with pytest.raises(StateNewer, match=r"written by a later version of twoway.*9999.*Install that version"):
         Database(path)
 
 
@@ -63,7 +63,7 @@ def test_a_state_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
 def test_a_file_that_is_no_state_is_told_from_a_state(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(content)
-    with pytest.raises(StateCorrupt, match="damaged, or is no state file.*put back the last backup"):
+    with pytest.raises(StateCorrupt, match=r"damaged, or is no state file.*put back the last backup"):
         Database(path)
     assert path.read_bytes() == content
 
@@ -95,7 +95,7 @@ def test_a_file_that_another_process_holds_is_told_as_locked(tmp_path: Path) -> 
 def test_a_state_that_may_not_be_written_is_told_as_read_only(tmp_path: Path) -> None:
     database = Database(_made(tmp_path))
     database.run("PRAGMA query_only = ON")
-    with pytest.raises(StateReadOnly, match="cannot be written.*owner and the mode"), database.transaction("try"):
+    with pytest.raises(StateReadOnly, match=r"cannot be written.*owner and the mode"), database.transaction("try"):
         database.run("INSERT INTO meta (key, value) VALUES ('a', 'b')")
     database.close()
 
@@ -110,7 +110,7 @@ def test_a_full_disk_stops_the_transaction_and_nothing_else(tmp_path: Path) -> N
     database = Database(_made(tmp_path))
     pages = database.one("PRAGMA page_count")
     database.run(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StateFull, match="could not be extended.*nothing was lost"), database.transaction("try"):
+    with pytest.raises(StateFull, match=r"could not be extended.*nothing was lost"), database.transaction("try"):
         database.many("INSERT INTO meta (key, value) VALUES (?, ?)", [(str(n), "x" * 1000) for n in range(1000)])
     assert database.one("SELECT count(*) FROM meta WHERE key <> 'uid' AND key <> 'rev'") == 0
     database.run("PRAGMA max_page_count = 1000000")

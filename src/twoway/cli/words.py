@@ -52,7 +52,8 @@ _COUNTED: Final = {
     "superseded": "to be decided anew",
     "merged": "merged in an app",
 }
-_ORDER: Final = ("created", "updated", "deleted", "archived", "linked", "unlinked", *_COUNTED, "seen", "listed")
+_READ: Final = ("seen", "listed")
+_ORDER: Final = ("created", "updated", "deleted", "archived", "linked", "unlinked", *_COUNTED, *_READ)
 
 
 def rule(text: str, names: Names) -> str:
@@ -140,15 +141,17 @@ def counts(found: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 def counted(found: Mapping[str, Any], names: Names) -> str:
     """A cycle's counts on one line: what was written comes first."""
-    parts = []
+    parts: list[str] = []
     told = counts(found, names)
+    if not any(number for verb, number in told.items() if verb not in _READ):
+        parts.append("nothing to do")
     for verb in sorted(told, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
         number = told[verb]
         if isinstance(number, dict):
             parts += [f"{n} {verb} in {account}" for account, n in number.items() if n]
         elif number:
             parts.append(f"{number} {_COUNTED.get(verb, verb)}")
-    return ", ".join(parts) or "nothing to do"
+    return ", ".join(parts)
 
 
 def listed(things: Iterable[str]) -> str:
