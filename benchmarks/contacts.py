@@ -46,5 +46,5 @@ def contacts(count: int) -> Iterator[dict[str, Any]]:
                 "lastname": f"Müller-{number}",
                 "phone": f"+1415{5550000 + number % 10000}",
                 "interests": ";".join(INTERESTS[: 1 + number % len(INTERESTS)]),
-            }
+            },
         }

@@ -44,7 +44,7 @@ class Fewest(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """Requests by the apps' logs: of the first sync, and of a cycle in which nothing had changed (HubSpot's, the other's)."""
+    """Requests by the apps' logs: of the first sync, and of a cycle in which nothing had changed (a number an app)."""
 
     fewest: Fewest
     first: int

@@ -61,7 +61,7 @@ class Crowd:
             return
         record = self._chance.choice(live)
         what = self._chance.choice(("given", "phone", "interests", "email"))
-        self._apps.human(app, kind="update", id=record["id"], fields=self._change(app, what, record))
+        self._apps.human(app, kind="update", id=record["id"], fields=self._change(app, what))
 
     def _create(self, app: str) -> None:
         self._people += 1
@@ -71,7 +71,7 @@ class Crowd:
             fields = {"email_address": email, "merge_fields": {"FNAME": given, "LNAME": family}}
         self._apps.human(app, kind="create", fields=fields)
 
-    def _change(self, app: str, what: str, record: dict[str, Any]) -> dict[str, Any]:
+    def _change(self, app: str, what: str) -> dict[str, Any]:
         number = self._chance.randrange(1_000)
         phone = self._chance.choice(PHONES).format(number)
         interests = [one for one in contacts.INTERESTS if self._chance.random() < 0.5]

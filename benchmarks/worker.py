@@ -1,6 +1,6 @@
 """`python -m benchmarks.worker CONFIG PAIR plan|approve|sync`: one step of the product in a process of its own.
 
-The last line of output is JSON: {"seconds", "peak_kb": the process's VmHWM, "idle_kb": the same before the step, "counts"}.
+The last line of output is JSON: `seconds`, `counts`, `peak_kb` (the process's VmHWM) and `idle_kb` (before the step).
 """
 
 import argparse

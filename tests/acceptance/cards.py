@@ -36,14 +36,10 @@ def _read(text: str) -> Counter[Property]:
 
 
 def _property(line: str) -> Property:
-    quoted = False
-    for at, letter in enumerate(line):
-        quoted ^= letter == '"'
-        if letter == ":" and not quoted:
-            break
-    else:
+    found = re.match(r'((?:[^":]|"[^"]*")*):(.*)', line, re.DOTALL)
+    if found is None:
         raise ValueError(f"this is no content line: {line[:40]!r}")
-    head, value = line[:at], line[at + 1 :]
+    head, value = found.groups()
     name, *parameters = re.findall(r'(?:[^;"]|"[^"]*")+', head)
     group, _, bare = name.rpartition(".")
     words = sorted(
@@ -73,6 +69,16 @@ def value(card: bytes | str, name: str, parameter: str = "") -> str | None:
     return None
 
 
+def mail(card: bytes | str) -> str | None:
+    """The preferred e-mail address, or the only one."""
+    return value(card, "EMAIL", "TYPE=pref") or value(card, "EMAIL")
+
+
+def raw(card: bytes | str, name: str) -> str:
+    """The value of a property as it stands in the card, unfolded; empty if it is not there."""
+    return next((one.value for one in read(card) if one.name == name), "")
+
+
 def unescaped(text: str) -> str:
     """A text value as a person sees it."""
     return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], text)
@@ -80,7 +86,7 @@ def unescaped(text: str) -> str:
 
 def split(value: str) -> list[str]:
     """The parts of a structured value, their escapes still in them."""
-    return re.findall(r"(?:^|;)((?:[^;\\\\]|\\\\.)*)", value)
+    return re.findall(r"(?:^|;)((?:[^;\\]|\\.)*)", value)
 
 
 def with_value(card: bytes | str, name: str, text: str, parameter: str = "") -> str:

@@ -14,7 +14,9 @@ MakeShelf = Callable[[str], Shelf]
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, CardDavServer]]:
-    running = {kind.name: kind(tmp_path_factory.mktemp(kind.name)) for kind in (Radicale, Xandikos)}
+    running: dict[str, CardDavServer] = {
+        kind.name: kind(tmp_path_factory.mktemp(kind.name)) for kind in (Radicale, Xandikos)
+    }
     yield running
     for server in running.values():
         server.stop()

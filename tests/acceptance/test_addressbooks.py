@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from benchmarks.stage import Product, write_config
+
 from tests.acceptance import cards
 from tests.acceptance.cards import Person
 from tests.acceptance.conftest import MakeShelf
@@ -72,14 +72,9 @@ def positions(shelves: Shelves) -> dict[str, tuple[str | None, ...]]:
 
 def by_email(book: Mapping[str, Stored]) -> dict[str, str]:
     """The cards' names by e-mail address, of which none comes twice."""
-    found = {str(email(one.text)): name for name, one in book.items()}
+    found = {str(cards.mail(one.text)): name for name, one in book.items()}
     assert len(found) == len(book)
     return found
-
-
-def email(card: str) -> str | None:
-    """The preferred e-mail address, or the only one."""
-    return cards.value(card, "EMAIL", "TYPE=pref") or cards.value(card, "EMAIL")
 
 
 def seen(card: str) -> dict[str, object]:
@@ -90,7 +85,7 @@ def seen(card: str) -> dict[str, object]:
         "given": name[1],
         "family": name[0],
         "organisation": work[0],
-        "email": email(card),
+        "email": cards.mail(card),
         "mobile": digits(cards.value(card, "TEL", "TYPE=cell")),
         "work_phone": digits(cards.value(card, "TEL", "TYPE=work")),
         "town": town[3],
@@ -103,8 +98,7 @@ def seen(card: str) -> dict[str, object]:
 
 def structured(card: str, name: str) -> list[str]:
     """The parts of a structured property."""
-    raw = next((one.value for one in cards.read(card) if one.name == name), "")
-    return [cards.unescaped(part) for part in cards.split(raw)] + [""] * 7
+    return [cards.unescaped(part) for part in cards.split(cards.raw(card, name))] + [""] * 7
 
 
 def digits(phone: str | None) -> str:
@@ -230,7 +224,7 @@ def assert_carried_over(before: Books, after: Books, allowed: Mapping[str, Mappi
         assert seen(left) == seen(right)
     for account, book in before.items():
         for name, stored in book.items():
-            touched = allowed[account].get(str(email(stored.text)), set())
+            touched = allowed[account].get(str(cards.mail(stored.text)), set())
             if touched:
                 assert_touched_only(stored.text, after[account][name].text, touched)
             else:

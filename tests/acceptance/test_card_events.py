@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from benchmarks.stage import Product, write_config
+
 from tests.acceptance import cards
 from tests.acceptance.conftest import MakeShelf
 from tests.acceptance.pairs import ADDRESSBOOKS, card_account
@@ -204,7 +204,7 @@ def test_an_expired_sync_token_costs_a_listing_and_no_edit(
         edit(shelves[LEFT], "3.vcf", "NOTE", "written before the token went")
         shelves[LEFT].delete("4.vcf")
         row = product.store.pairs.ensure(PAIR)
-        kind, _, token = row.cursors[Side.LEFT].partition(":")
+        kind, _, token = (row.cursors[Side.LEFT] or "").partition(":")
         assert kind == "sync"
         expired = f"{kind}:{shelves[LEFT].server.expire(token)}"
         with product.store.commit("expire"):

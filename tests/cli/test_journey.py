@@ -147,8 +147,7 @@ def test_a_conflict_is_decided(twoway: Installation, arguments: tuple[str, str],
 def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None:
     first_link(twoway)
     twoway.started()
-    for n in range(9):
-        twoway.contact(email=f"new{n}@shop.test", firstname=f"New{n}")
+    new = [twoway.contact(email=f"new{n}@shop.test", firstname=f"New{n}") for n in range(9)]
     planned = twoway.run("plan", PAIR, "--exit-code", "--limit", "2")
     assert planned.code == 4
     assert "the guard would hold this: it would create 9 records in newsletter, more than the 5" in planned.out
@@ -160,6 +159,9 @@ def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None
     assert "held: it would create 9 records in newsletter" in held.out
     assert "crm-newsletter is halted: it would create 9 records" in twoway.well("status").out
     assert twoway.run("sync", PAIR).code == 4
+    explained = twoway.well("explain", f"crm:{new[0]}").out
+    assert "next: crm-newsletter is halted (it would create 9 records" in explained
+    assert "next: a create in newsletter is held by the guard, and waits for approval" in explained
     assert "halted, not paused" in twoway.well("resume", PAIR).out
 
     cycles = {one["status"]: one["cycle"] for one in twoway.well("cycles", "--json").json()["cycles"]}
@@ -208,6 +210,27 @@ def test_links_by_hand(twoway: Installation) -> None:
     assert (taken.code, "remove that link first" in taken.err) == (1, True)
     assert "are linked" in twoway.well("links", "set", PAIR, f"newsletter:{member}", f"crm:{bob}").out
     assert f"crm:{bob} is linked to newsletter:{member}" in twoway.well("links", "show", f"crm:{bob}").out
+
+
+def test_a_write_without_an_answer_is_told(twoway: Installation) -> None:
+    ada = twoway.contact(email="ada@shop.test", firstname="Ada")
+    twoway.well("plan", PAIR)
+    twoway.well("approve", PAIR)
+    twoway.newsletter.fault("lost_answer", method="POST", path="/3.0/lists/5ad0b0c1d2", times=9)
+    assert "1 without an answer" in twoway.well("sync", PAIR).out
+    assert "1 write without an answer, to be looked up by the next cycle" in twoway.well("status").out
+    explained = twoway.well("explain", f"crm:{ada}").out
+    assert "a create in newsletter was sent and not answered: it is looked up before anything else" in explained
+
+
+def test_a_record_that_nothing_is_known_of(twoway: Installation) -> None:
+    twoway.contact(email="ada@shop.test")
+    twoway.started()
+    told = twoway.well("explain", "crm:999").out
+    assert "crm:999 is linked to nothing" in told
+    assert f"`twoway sync {PAIR} --record crm:999` looks at it now" in told
+    answer = twoway.well("explain", "crm:999", "--json").json()["pairs"][0]
+    assert (answer["known"], answer["linked_to"], answer["fields"]) == (False, None, [])
 
 
 def test_a_pause_keeps_a_pair_from_running(twoway: Installation) -> None:

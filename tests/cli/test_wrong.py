@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -234,7 +235,7 @@ def test_a_second_daemon_is_refused(twoway: Installation) -> None:
 
 def test_a_state_that_another_process_has_locked(twoway: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     twoway.well("status")
-    monkeypatch.setitem(Database.__init__.__kwdefaults__, "busy_seconds", 0.01)
+    monkeypatch.setattr(Database, "__init__", partialmethod(Database.__init__, busy_seconds=0.01))
     with sqlite3.connect(twoway.folder / "twoway.db") as other:
         other.execute("BEGIN IMMEDIATE")
         result = twoway.run("pause", PAIR)
@@ -348,6 +349,15 @@ def test_the_status_needs_no_engine(twoway: Installation) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=twoway.folder)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert loaded.isdisjoint({"httpx", "structlog", "twoway.engine.service"})
+
+
+def test_the_daemon_runs_until_it_is_told_to_stop(twoway: Installation) -> None:
+    child = subprocess.Popen(as_program("run"), stderr=subprocess.PIPE, cwd=twoway.folder, text=True)
+    assert child.stderr is not None
+    assert any('"started"' in line for line in child.stderr)
+    child.terminate()
+    child.communicate()
+    assert child.returncode == 0
 
 
 def test_progress_is_shown_on_a_terminal_and_kept_out_of_the_answer(twoway: Installation) -> None:

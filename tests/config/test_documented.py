@@ -20,6 +20,7 @@ from twoway.core.rules import Blank, Drift, OnDelete, OnEditedDelete, OnLeave, P
 from twoway.core.spec import CASES, UNKNOWN_CHOICES
 from twoway.core.steps import STEPS
 from twoway.core.types import TYPES
+from twoway.sdk.registry import find_connector, installed_connectors
 
 ROOT = Path(__file__).parents[2]
 PAIRS = sorted((ROOT / "pairs").glob("*.yaml"))
@@ -118,6 +119,14 @@ def test_every_word_that_a_mapping_file_takes_is_explained(word: str) -> None:
 @pytest.mark.parametrize(("model", "file"), [(PairFile, "mapping.md"), (Settings, "configuration.md")])
 def test_every_key_has_a_line_of_help(model: type[BaseModel], file: str) -> None:
     assert [name(key) for key, field in keys(model) if not field.description] == [], file
+
+
+@pytest.mark.parametrize("app", list(installed_connectors()))
+def test_the_keys_that_an_account_takes_are_explained_and_no_others(app: str) -> None:
+    section = documented("connectors.md").partition(f"### `{app}`\n")[2].partition("\n##")[0]
+    connector = find_connector(app)
+    explained = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert explained == [*connector.secrets, *connector.settings]
 
 
 YAML_BLOCK = re.compile(r"```yaml\n# (pairs/\S+\.yaml)\n(.*?)```", re.DOTALL)

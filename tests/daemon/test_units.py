@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from twoway.config.settings import AccountSection, Settings
+
 _UNITS = Path(__file__).parents[2] / "systemd"
 _DAEMON = "twoway.service"
 _ONCE = "twoway-sync.service"
@@ -90,6 +92,17 @@ def test_secrets_come_as_credentials_and_never_by_the_environment(unit: str) -> 
     assert service["LoadCredential"] == ["alerts__webhook_url"]
     assert not set(service) & {"EnvironmentFile", "PassEnvironment"}
     assert service["Environment"] == ["TWOWAY_CONFIG=/etc/twoway/config.yaml"]
+
+
+@pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
+def test_the_credentials_have_the_names_that_the_settings_read(
+    unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / _read(unit)["Service"]["LoadCredential"][0]).write_text("https://chat.example/hook\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    url = Settings(accounts={"crm": AccountSection(app="hubspot")}).alerts.webhook_url
+    assert url is not None
+    assert url.get_secret_value() == "https://chat.example/hook"
 
 
 def test_both_services_are_confined_alike() -> None:

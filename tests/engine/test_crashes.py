@@ -106,7 +106,7 @@ async def _crashed_at(number: int, manner: Manner, before: Step, act: Step) -> t
     for _ in range(2):
         await simulator.cycle(snapshot=False, after=20)
     reached = simulator.points >= simulator.crash_at
-    return reached, (await simulator.judged()).violations
+    return reached, (await simulator.judged(rest=4)).violations
 
 
 @pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS.keys())

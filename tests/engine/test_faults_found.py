@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from twoway.core.model import Receipt, Side, Write
+from twoway.core.model import Page, Receipt, Side, Write
 from twoway.core.rules import Direction, Drift, OnDelete, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine.cycle import Ending, Kind
 from twoway.ports import Consistency, ReceiptShape
 from twoway.sdk.errors import TryLater
-from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
+from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
 ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
@@ -41,6 +41,13 @@ class Busy(MemoryConnector):
             type(self).refused -= 1
             return [Receipt.later("busy")] * len(writes)
         return await super().apply(writes)
+
+
+class Down(MemoryConnector):
+    """An app that is out of reach."""
+
+    async def changes(self, cursor: str | None) -> Page:  # noqa: ARG002 - the contract's name
+        raise TryLater("out of reach")
 
 
 @pytest.fixture(autouse=True)
@@ -183,13 +190,7 @@ def test_a_record_is_not_linked_to_one_that_is_out_of_scope(out: Side) -> None:
 def test_a_record_that_was_deleted_before_it_was_linked_holds_nobody_back() -> None:
     world = World(manners={Side.RIGHT: Manner(feed_deletions=False)})
     world.right.human_create(**ANN)
-    busy = MemoryApp("here", world.left.fields, world.clock)
-
-    class Out(MemoryConnector):
-        async def changes(self, cursor: str | None) -> object:  # type: ignore[override]  # it never answers
-            raise TryLater("busy")
-
-    world._connect = lambda app: Out(app) if app.name == busy.name else MemoryConnector(app)
+    world._connect = lambda app: Down(app) if app is world.left else MemoryConnector(app)
     world.start()
     assert cycles(world, 1) == [Ending.FAILED]
     world._connect = MemoryConnector
@@ -266,3 +267,18 @@ def test_policy_review_waits_for_a_person_and_their_decision_is_carried_out() ->
     cycles(world, 2)
     assert world.left.live()["here-1"]["name"] == "Annie"
     assert world.store.attention.conflicts() == []
+
+
+def test_two_creates_in_doubt_are_told_apart_before_anything_is_set_aside() -> None:
+    """Both answers were lost; a person edited one of the two records since. The other one is certain."""
+    world = World(connect=Loses)
+    world.left.human_create(**ANN)
+    world.left.human_create(email="bob@example.org", name="Bob", phone="2")
+    Loses.lost = 1
+    cycles(world, 1)
+    world.right.human_update("there-1", name="Anna")
+    cycles(world, 6, after=15)
+    assert len(world.right.live()) == 2
+    (link,) = world.store.db.run("SELECT left_id, right_id FROM link").fetchall()
+    assert tuple(link) == ("here-2", "there-2")
+    assert {row.record_id for row in world.store.attention.parked()} == {"here-1", "there-1"}

@@ -1,15 +1,16 @@
-"""What goes over the wire and what comes back: httpx.MockTransport, and a real server on loopback where it matters."""
+"""What goes over the wire and what comes back: a scripted transport, and a real server on loopback where it matters."""
 
 import asyncio
 import gzip
 import logging
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 from tests.sdk.virtual import VirtualClock
+from tests.sdk.wire import BASE, HTML, OK, SECRET, Wire, failure, get, post
 
 from twoway.sdk import (
     AccountRefused,
@@ -20,79 +21,10 @@ from twoway.sdk import (
     Headers,
     HttpClient,
     QuotaSpent,
-    RateHint,
-    RateLimiter,
     TellUser,
     TryLater,
     make_open_http,
 )
-
-T = TypeVar("T")
-BASE = "https://api.example.test/v3"
-SECRET = "s3cr3t-token-value"
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-class Wire:
-    """A transport that answers by a script, one entry a request (the last is repeated), and keeps the requests."""
-
-    def __init__(self, *script: httpx.Response | Exception | Handler) -> None:
-        self.script = list(script)
-        self.requests: list[httpx.Request] = []
-        self.at: list[int] = []
-        self.clock = VirtualClock()
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        self.at.append(self.clock.now())
-        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(step, Exception):
-            raise step
-        return (
-            step(request)
-            if callable(step)
-            else httpx.Response(step.status_code, headers=step.headers, content=step.content)
-        )
-
-    def client(self, **settings: Any) -> HttpClient:
-        settings = {"auth": BearerAuth(SECRET), "rate": 1000.0, **settings}
-        return make_open_http(self.clock, httpx.MockTransport(self), account="crm")(
-            settings.pop("base_url", BASE), **settings
-        )
-
-    def run(self, call: Callable[[HttpClient], Coroutine[Any, Any, T]], **settings: Any) -> T:
-        async def go() -> T:
-            client = self.client(**settings)
-            try:
-                return await call(client)
-            finally:
-                await client.close()
-
-        return asyncio.run(go())
-
-
-def get(path: str = "things", **kwargs: Any) -> Callable[[HttpClient], Coroutine[Any, Any, Any]]:
-    async def call(client: HttpClient) -> Any:
-        return (await client.request("GET", path, **kwargs)).json()
-
-    return call
-
-
-def post(**kwargs: Any) -> Callable[[HttpClient], Coroutine[Any, Any, Any]]:
-    async def call(client: HttpClient) -> Any:
-        return await client.request("POST", "things", json={"a": 1}, **kwargs)
-
-    return call
-
-
-def failure(wire: Wire, call: Callable[[HttpClient], Coroutine[Any, Any, Any]], **settings: Any) -> ConnectorError:
-    with pytest.raises(ConnectorError) as caught:
-        wire.run(call, **settings)
-    return caught.value
-
-
-OK = httpx.Response(200, json={"ok": True})
-HTML = httpx.Response(200, html="<html>please log in</html>")
 
 
 def test_a_request_carries_login_query_and_json_and_the_answer_is_parsed() -> None:
@@ -220,161 +152,6 @@ def test_the_size_limit_counts_what_a_compressed_answer_unpacks_to() -> None:
     assert "larger than" in str(failure(wire, get(), max_response_bytes=5000))
 
 
-READ = "a read"
-WRITE = "a write"
-SAFE_WRITE = "a write that may be repeated"
-READING_POST = "a POST that only reads"
-CALLS: dict[str, Callable[[], Any]] = {
-    READ: get,
-    WRITE: post,
-    SAFE_WRITE: lambda: post(retry_safe=True),
-    READING_POST: lambda: post(reads=True),
-}
-
-
-@pytest.mark.parametrize(
-    ("call", "trouble", "repeated", "sent"),
-    [
-        (READ, httpx.Response(500), True, False),
-        (READ, httpx.ReadTimeout(""), True, False),
-        (READ, httpx.ConnectError(""), True, False),
-        (READING_POST, httpx.Response(502), True, False),
-        (READING_POST, httpx.RemoteProtocolError(""), True, False),
-        (WRITE, httpx.ConnectError(""), True, False),
-        (WRITE, httpx.Response(429), True, False),
-        (WRITE, httpx.Response(503, headers={"retry-after": "1"}), True, False),
-        (WRITE, httpx.Response(503), False, True),
-        (WRITE, httpx.Response(500), False, True),
-        (WRITE, httpx.ReadTimeout(""), False, True),
-        (WRITE, httpx.WriteError(""), False, True),
-        (WRITE, ConnectionResetError(), False, True),
-        (SAFE_WRITE, httpx.Response(500), True, True),
-        (SAFE_WRITE, httpx.ReadTimeout(""), True, True),
-    ],
-)
-def test_what_is_repeated_and_what_may_have_happened(call: str, trouble: Any, repeated: bool, sent: bool) -> None:
-    wire = Wire(trouble)
-    error = failure(wire, CALLS[call]())
-    assert isinstance(error, TryLater)
-    assert (len(wire.requests) == 5) is repeated
-    assert len(wire.requests) in {1, 5}
-    assert error.sent is sent
-
-
-def test_an_attempt_that_may_have_landed_is_not_forgotten_when_a_later_one_is_plainly_refused() -> None:
-    for refusal in (httpx.ConnectError(""), httpx.Response(401)):
-        wire = Wire(httpx.ReadTimeout(""), refusal)
-        error = failure(wire, post(retry_safe=True))
-        assert isinstance(error, TryLater)
-        assert error.sent
-
-
-@pytest.mark.parametrize(
-    ("what", "headers", "wait"),
-    [
-        ("seconds", {"retry-after": "7"}, 7.0),
-        ("a date, by our clock", {"retry-after": "Sun, 15 Jun 2025 15:06:50 GMT"}, 10.0),
-        (
-            "a date, by the app's own clock where it shows it",
-            {"retry-after": "Sun, 15 Jun 2025 18:00:20 GMT", "date": "Sun, 15 Jun 2025 18:00:00 GMT"},
-            20.0,
-        ),
-        ("a date gone by", {"retry-after": "Sun, 15 Jun 2025 15:00:00 GMT"}, 0.0),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_retry_after_is_waited_for(what: str, headers: dict[str, str], wait: float) -> None:
-    wire = Wire(httpx.Response(429, headers=headers), OK)
-    assert wire.run(get()) == {"ok": True}
-    assert wire.at[1] - wire.at[0] == max(1, wait * 1000), what  # 1 ms: the rate limit of these tests
-
-
-def test_a_retry_after_beyond_our_patience_is_handed_on_at_once() -> None:
-    wire = Wire(httpx.Response(429, headers={"retry-after": "3600"}))
-
-    async def twice(client: HttpClient) -> tuple[TryLater, TryLater]:
-        caught = []
-        for _ in range(2):
-            with pytest.raises(TryLater) as error:
-                await client.request("GET", "things")
-            caught.append(error.value)
-        return caught[0], caught[1]
-
-    first, second = wire.run(twice)
-    assert first.after == 3600
-    assert second.after == 3600
-    assert len(wire.requests) == 1  # the second never left: the account is blocked
-    assert wire.clock.slept == []
-
-
-def test_waits_without_retry_after_grow_and_are_the_same_in_each_run() -> None:
-    waits = []
-    for _ in range(2):
-        wire = Wire(httpx.Response(500))
-        failure(wire, get())
-        waits.append(wire.clock.slept)
-    assert waits[0] == waits[1]
-    assert all(later > earlier for earlier, later in zip(waits[0], waits[0][1:], strict=False))
-    assert len(waits[0]) == 4
-
-
-def test_every_attempt_takes_a_turn_at_the_rate_limit() -> None:
-    wire = Wire(httpx.Response(500), httpx.Response(500), OK, OK, OK)
-
-    async def many(client: HttpClient) -> None:
-        await asyncio.gather(*(client.request("GET", "things") for _ in range(3)))
-
-    wire.run(many, rate=0.1)
-    gaps = [later - earlier for earlier, later in zip(wire.at, wire.at[1:], strict=False)]
-    assert len(gaps) == 4
-    assert min(gaps) >= 10_000
-
-
-def test_no_more_requests_are_under_way_than_allowed() -> None:
-    open_now = peak = 0
-
-    class Slow(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            nonlocal open_now, peak
-            open_now += 1
-            peak = max(peak, open_now)
-            for _ in range(5):
-                await asyncio.sleep(0)
-            open_now -= 1
-            return httpx.Response(200, json={}, request=request)
-
-    async def go() -> None:
-        client = make_open_http(VirtualClock(), Slow())(BASE, rate=1e6, concurrency=3)
-        await asyncio.gather(*(client.request("GET", "things") for _ in range(20)))
-        await client.close()
-
-    asyncio.run(go())
-    assert peak == 3
-
-
-def test_clients_of_one_account_share_its_limit_and_lanes_are_narrower() -> None:
-    wire = Wire(OK)
-    limiters: dict[tuple[str, str], RateLimiter] = {}
-
-    async def go() -> None:
-        transport = httpx.MockTransport(wire)
-        clients = [
-            make_open_http(wire.clock, transport, account="crm", limiters=limiters)(BASE, rate=2, lanes={"search": 0.5})
-            for _ in range(2)
-        ]
-        for client in clients:
-            await client.request("GET", "things")
-        for client in clients:
-            await client.request("GET", "things", lane="search")
-        for client in clients:
-            await client.close()
-
-    asyncio.run(go())
-    start = wire.at[0]
-    assert [at - start for at in wire.at] == [0, 500, 1000, 3000]
-    assert set(limiters) == {("crm", ""), ("crm", "search")}
-
-
 def test_a_connector_speaks_for_its_app() -> None:
     def classify(status: int, headers: Headers, body: bytes) -> ConnectorError | None:
         if status == 429 and b"DAILY" in body:
@@ -419,89 +196,6 @@ def test_no_secret_is_in_a_log_a_repr_or_an_error(caplog: pytest.LogCaptureFixtu
         assert SECRET not in text
         assert "example.com" not in text
     asyncio.run(client.close())
-
-
-def test_what_headers_tell_reaches_the_limiter() -> None:
-    def read_limits(headers: Headers) -> RateHint:
-        return RateHint(limit=10, remaining=int(headers["x-left"]), reset=5)
-
-    wire = Wire(httpx.Response(200, headers={"x-left": "0"}, json={}))
-
-    async def twice(client: HttpClient) -> None:
-        await client.request("GET", "things")
-        await client.request("GET", "things")
-
-    wire.run(twice, read_limits=read_limits)
-    assert wire.at[1] - wire.at[0] == 5000
-
-
-def test_a_redirect_on_the_same_origin_is_followed_and_no_other() -> None:
-    wire = Wire(httpx.Response(301, headers={"location": "/dav/?page=2"}), OK)
-    assert wire.run(get(params={"page": 1})) == {"ok": True}
-    assert str(wire.requests[1].url) == "https://api.example.test/dav/?page=2"
-
-    for location in (
-        "https://evil.test/x",
-        "http://api.example.test/x",
-        "https://api.example.test:8443/x",
-        "//evil.test",
-    ):
-        wire = Wire(httpx.Response(302, headers={"location": location}))
-        error = failure(wire, get())
-        assert isinstance(error, TellUser)
-        assert "not followed" in str(error)
-        assert len(wire.requests) == 1
-
-    wire = Wire(httpx.Response(302, headers={"location": "/elsewhere"}))
-    assert isinstance(failure(wire, post()), TellUser)
-    assert len(wire.requests) == 1
-
-
-def test_a_circle_of_redirects_ends() -> None:
-    wire = Wire(httpx.Response(302, headers={"location": "/v3/things"}))
-    assert "circle" in str(failure(wire, get()))
-
-
-def test_a_link_stays_on_the_account() -> None:
-    wire = Wire(OK)
-    client = wire.client()
-    assert client.link("/v3/things?page=2") == f"{BASE}/things?page=2"
-    with pytest.raises(TellUser, match=r"evil\.test"):
-        client.link("https://evil.test/v3/things")
-    error = failure(wire, get("https://evil.test/v3/things"))
-    assert isinstance(error, TellUser)
-    assert wire.requests == []
-    asyncio.run(client.close())
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("ftp://api.example.test", "not an http"),
-        ("api.example.test", "not an http"),
-        ("https://", "not an http"),
-        ("https://me:hunter2@api.example.test", "holds a user name"),
-        ("http://api.example.test", "not encrypted"),
-        ("https://api.example.test?key=hunter2", "a ? or # part"),
-    ],
-)
-def test_a_base_url_that_will_not_do_is_refused_without_showing_what_it_holds(url: str, words: str) -> None:
-    with pytest.raises(TellUser, match="base_url") as caught:
-        Wire(OK).client(base_url=url)
-    assert words in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
-def test_plain_http_is_for_this_machine_or_by_leave() -> None:
-    for settings in ({"base_url": "http://127.0.0.1:8080"}, {"base_url": "http://nas.lan", "allow_http": True}):
-        assert Wire(OK).run(get(), **settings) == {"ok": True}
-
-
-def test_a_certificate_file_that_is_none_is_refused(tmp_path: Any) -> None:
-    path = tmp_path / "ca.pem"
-    path.write_text("nothing")
-    with pytest.raises(TellUser, match="PEM"):
-        Wire(OK).client(ca_file=str(path))
 
 
 def _loopback(answer: bytes, call: Callable[[HttpClient], Coroutine[Any, Any, Any]]) -> Any:
@@ -587,20 +281,3 @@ def test_tls_against_a_server_that_speaks_none() -> None:
 
     with pytest.raises(TellUser, match="does not speak TLS"):
         asyncio.run(go())
-
-
-@pytest.mark.parametrize(
-    ("number", "kind", "words"),
-    [
-        (socket.EAI_NONAME, TellUser, ["no host named api.example.test", "getent hosts api.example.test"]),
-        (socket.EAI_AGAIN, TryLater, ["api.example.test", "could not be looked up"]),
-    ],
-)
-def test_a_name_that_cannot_be_found(number: int, kind: type[ConnectorError], words: list[str]) -> None:
-    def fail(_request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("no") from socket.gaierror(number, "lookup failed")
-
-    error = failure(Wire(fail), get())
-    assert type(error) is kind
-    for word in words:
-        assert word in str(error)

@@ -60,7 +60,8 @@ def test_a_connector_is_found() -> None:
 @pytest.mark.usefixtures("installed")
 def test_a_class_of_factories_and_a_class_of_connectors_both_make_connectors() -> None:
     context: Any = object()
-    assert find_connector("class")(context) is context
+    given: Any = find_connector("class")(context)
+    assert given is context
     made: Any = find_connector("connector")(context)
     assert made.context is context
 
@@ -69,7 +70,14 @@ def test_a_class_of_factories_and_a_class_of_connectors_both_make_connectors() -
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("alpa", ["no connector named 'alpa'", "Did you mean alpha?", "alpha, broken, class, connector, empty, halved, zeta"]),
+        (
+            "alpa",
+            [
+                "no connector named 'alpa'",
+                "Did you mean alpha?",
+                "alpha, broken, class, connector, empty, halved, zeta",
+            ],
+        ),
         ("xxxx", ["Installed are: alpha"]),
         ("broken", ["no_such_module_at_all", "ModuleNotFoundError"]),
         ("halved", ["cannot be loaded", "AttributeError"]),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twoway.sdk import (
+    Raw,
     date_from_epoch_ms,
     epoch_ms_from_date,
     instant_from_iso,
@@ -12,6 +13,7 @@ from twoway.sdk import (
     iso_from_instant,
     iso_seconds_from_instant,
     join_list,
+    revision,
     split_list,
 )
 
@@ -69,3 +71,10 @@ def test_lists() -> None:
     assert join_list(["a", 1], ",") == "a,1"
     with pytest.raises(ValueError, match="separates"):
         join_list(["a;b"])
+
+
+@given(st.dictionaries(st.text(), st.text() | st.none()), st.dictionaries(st.text(), st.text() | st.none()))
+def test_a_revision_tells_values_apart_and_not_their_order(one: dict[str, Raw], other: dict[str, Raw]) -> None:
+    assert (revision("t", one) == revision("t", other)) is (one == other)
+    assert revision("t", one) == revision("t", dict(reversed(one.items())))
+    assert revision("t", one) != revision("u", one)

@@ -6,12 +6,11 @@ address as an object of its parts: all of these stay as they are.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twoway.sdk import FieldInfo, FieldType, Instant, Raw, RawValues, Record
-from twoway.sdk.values import instant_from_iso
+from twoway.sdk.values import instant_from_iso, revision
 
 EMAIL = "email_address"
 STATUS = "status"
@@ -120,15 +119,6 @@ def _blank_is_none(value: Any) -> Raw:
     if value == "" or (isinstance(value, dict) and not any(value.values())):
         return None
     return value
-
-
-def revision(changed: str, values: RawValues) -> str:
-    """The version of a record: its last change, and a digest of its values.
-
-    Mailchimp's clock has whole seconds: the digest keeps an edit apart that follows ours within the second.
-    """
-    told = json.dumps(values, sort_keys=True, default=str).encode()
-    return f"{changed} {hashlib.blake2b(told, digest_size=6).hexdigest()}"
 
 
 def subscriber_hash(email: str) -> str:

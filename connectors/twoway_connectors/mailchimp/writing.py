@@ -5,11 +5,10 @@ subscription status, too. Its status is sent only where it opts out, as nothing 
 subscribe anybody again. Members are archived and never deleted for good: that would bar the address for ever.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from twoway.sdk import ConnectorError, Raw, Receipt, Record, TryLater, Write
+from twoway.sdk import ConnectorError, Receipt, Record, TryLater, Write, discreet
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together
@@ -27,7 +26,6 @@ from twoway_connectors.mailchimp.codec import (
     subscriber_hash,
 )
 
-_ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
 _TAKEN = frozenset({"ERROR_CONTACT_EXISTS", "Member Exists"})
 
 
@@ -89,7 +87,7 @@ class Writer:
             else:
                 problem = errors[email]
                 field = _field(str(problem.get("field") or ""), write)
-                receipts[write.operation] = Receipt.refused(_discreet(str(problem.get("error") or ""), write), field)
+                receipts[write.operation] = Receipt.refused(discreet(str(problem.get("error") or ""), write), field)
         found = await together(self._holder, taken)
         receipts.update((write.operation, receipt) for write, receipt in zip(taken, found, strict=True))
         return receipts
@@ -209,26 +207,10 @@ def _refused(answer: Response, write: Write) -> Receipt:
     if title in _TAKEN:
         return Receipt.refused("another member of the audience has this address", EMAIL)
     reasons = [str(entry.get("message") or "") for entry in details] or [str(problem.get("detail") or "")]
-    return Receipt.refused(_discreet(": ".join(part for part in (title, " ".join(reasons)) if part), write), field)
+    return Receipt.refused(discreet(": ".join(part for part in (title, " ".join(reasons)) if part), write), field)
 
 
 def _field(told: str, write: Write) -> str | None:
     """Our name of the field that an answer names: as it is, by its merge tag, or at the end of a path."""
     name = told.rpartition(".")[2]
     return next((known for known in (told, f"{MERGE}{name}", name) if known and known in write.changed), None)
-
-
-def _discreet(text: str, write: Write) -> str:
-    """The app's words without the customer's values: Mailchimp repeats what it was sent."""
-    for value in _texts(write.changed):
-        text = text.replace(value, "…")
-    return _ADDRESS.sub("…", text)
-
-
-def _texts(value: Raw) -> list[str]:
-    """The texts in a value that are long enough to be told from common words, the longest first."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        return sorted({text for entry in value for text in _texts(entry)}, key=len, reverse=True)
-    return [value] if isinstance(value, str) and len(value) > 2 else []

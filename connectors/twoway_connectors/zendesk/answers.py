@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from twoway.sdk import ConnectorError, Raw, Receipt, TryLater, Write
+from twoway.sdk import ConnectorError, Receipt, TryLater, Write, discreet
 from twoway.sdk.http import RateHint
 from twoway.sdk.response import Headers, Response
 
 DUPLICATE = "DuplicateValue"
 _TAKEN = re.compile(r"has already been taken|already being used")
-_ADDRESS = re.compile(r"[^\s@<>\"':]+@[^\s@<>\"']+")
 
 
 class HotRecord(ConnectorError):
@@ -90,24 +89,9 @@ class Refusal:
         """`refused`, in Zendesk's words without the customer's values."""
         names = (_field(name, write) for name, _, _ in self.entries)
         why = " ".join(text for _, text, _ in self.entries)
-        return Receipt.refused(_discreet(why, write), next((name for name in names if name), None))
+        return Receipt.refused(discreet(why, write), next((name for name in names if name), None))
 
 
 def _field(told: str, write: Write) -> str | None:
     """Our name of the field: as it is told, or the custom field that ends in it."""
     return next((name for name in write.changed if name == told or name.endswith(f".{told}")), None)
-
-
-def _discreet(text: str, write: Write) -> str:
-    for value in _texts(write.changed):
-        text = re.sub(re.escape(value), "…", text, flags=re.IGNORECASE)
-    return _ADDRESS.sub("…", text)
-
-
-def _texts(value: Raw) -> list[str]:
-    """The texts in a value that are long enough to be told from common words, the longest first."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        return sorted({text for entry in value for text in _texts(entry)}, key=len, reverse=True)
-    return [value] if isinstance(value, str) and len(value) > 2 else []

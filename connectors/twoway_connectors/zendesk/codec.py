@@ -5,14 +5,12 @@ A custom field of a user or an organization is `user_fields.KEY` or `organizatio
 other records are text here and numbers on the wire.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from twoway.sdk import FieldInfo, FieldType, Raw, RawValues, Record
-from twoway.sdk.values import instant_from_iso
+from twoway.sdk.values import instant_from_iso, revision
 from twoway_connectors.zendesk.catalog import ID_SUFFIX, Collection
 
 TAGS = "tags"
@@ -125,15 +123,6 @@ def _stored(name: str, value: Raw) -> Raw:
     if isinstance(value, str) and "." not in name:
         return value.strip() or None
     return value
-
-
-def revision(changed: str, values: RawValues) -> str:
-    """The version of a record: its `updated_at`, and a digest of its values.
-
-    Zendesk's clock has whole seconds: the digest keeps an edit apart that follows ours within the second.
-    """
-    told = json.dumps(values, sort_keys=True, default=str).encode()
-    return f"{changed} {hashlib.blake2b(told, digest_size=6).hexdigest()}"
 
 
 def stamp_of(version: str) -> str:

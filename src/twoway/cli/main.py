@@ -60,7 +60,9 @@ class Commands(TyperGroup):
             # What the library raises itself (usage, --help, an exit code) it also handles.
             if type(error).__module__.startswith("typer."):
                 raise
-            told: int = importlib.import_module("twoway.cli.errors").tell(error, verbose=ctx.obj.verbose)
+            told: int = importlib.import_module("twoway.cli.errors").tell(
+                error, verbose=bool(ctx.obj and ctx.obj.verbose)
+            )
             raise typer.Exit(told) from None
 
 

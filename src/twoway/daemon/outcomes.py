@@ -140,9 +140,9 @@ class Outcomes:
 
 
 def _named(count: str, mapping: Mapping) -> str:
-    """`created right` as `created_newsletter`, or with the collection where both sides are in one account."""
+    """`created right` as `created_newsletter`, or as `created_newsletter_right` where both sides are in one account."""
     verb, _, side = count.rpartition(" ")
     if side not in set(Side):
         return count
-    here, there = mapping.side(Side(side)), mapping.side(Side(side).other)
-    return f"{verb}_{here.account}" if here.account != there.account else f"{verb}_{here.account}_{here.collection}"
+    account = mapping.side(Side(side)).account
+    return f"{verb}_{account}" if account != mapping.side(Side(side).other).account else f"{verb}_{account}_{side}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twoway.core.model import Side, Value
-from twoway.core.plan import State
 from twoway.engine.cycle import Kind, Report, run_cycle
 from twoway.engine.run import PairContext
 from twoway.ports import Clock
@@ -58,11 +57,11 @@ async def dry_run(pair: PairContext, store: Store, clock: Clock, kind: Kind, *, 
         try:
             before = copy.links.count(pair.id)
             report = await run_cycle(pair, copy, clock, None, kind, write=False)
-            lines = staged(copy, report.cycle)
+            first, found = copy.operations.waiting(report.cycle, limit)
             return Plan(
                 report,
-                tuple(lines[:limit]),
-                max(0, len(lines) - limit),
+                tuple(map(line, first)),
+                found - len(first),
                 tuple(copy.attention.conflicts(pair.id)),
                 tuple(copy.attention.parked(pair.id)),
                 report.counts.get("linked", 0),
@@ -71,12 +70,6 @@ async def dry_run(pair: PairContext, store: Store, clock: Clock, kind: Kind, *, 
             )
         finally:
             copy.close()
-
-
-def staged(store: Store, cycle: int) -> list[PlanLine]:
-    """The writes of a cycle that are staged and not sent."""
-    waiting = (State.PLANNED.value, State.HELD.value)
-    return [line(operation) for operation in store.operations.of_cycle(cycle) if operation.state in waiting]
 
 
 def line(operation: StagedOperation) -> PlanLine:

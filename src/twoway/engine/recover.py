@@ -5,7 +5,7 @@ caught up with it; until then its records are left alone. A create is found by o
 among the records that were born since, and never by the match key alone: a person may have edited that by now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from twoway.core.model import MARKER, Absence, Fetched, Kind, Record, Side, Value
 from twoway.core.plan import State
@@ -27,16 +27,29 @@ def interrupted(run: Run) -> None:
 
 async def look_up(run: Run) -> None:
     """Settle the operations in doubt whose time has come, by what the apps show now."""
-    for operation in run.store.operations.in_state(run.pair.id, State.UNKNOWN):
-        capabilities = run.app(operation.side).capabilities
-        ripe = (operation.lost_at or 0) + capabilities.request_lifetime + capabilities.lag
-        # A listing that began before the request could no longer land proves nothing about it.
-        if run.observed_at.get(operation.side, 0) <= ripe:
+    pending = run.store.operations.in_state(run.pair.id, State.UNKNOWN)
+    unmarked: dict[Side, list[StagedOperation]] = {side: [] for side in Side}
+    for operation in pending:
+        if not _is_ripe(run, operation):
             continue
-        if operation.edit.kind is Kind.CREATE:
-            await _created(run, operation)
-        else:
+        if operation.edit.kind is not Kind.CREATE:
             await _written(run, operation)
+        elif MARKER in run.app(operation.side).capabilities.find_fields:
+            await _marked(run, operation)
+        else:
+            unmarked[operation.side].append(operation)
+    for side, creates in unmarked.items():
+        more = any(one.side is side and one.edit.kind is Kind.CREATE and not _is_ripe(run, one) for one in pending)
+        if creates:
+            with run.commit("looked up"):
+                _among_the_born(run, side, creates, more=more)
+
+
+def _is_ripe(run: Run, operation: StagedOperation) -> bool:
+    """Whether it can no longer land unseen. A listing that began before that proves nothing about it."""
+    capabilities = run.app(operation.side).capabilities
+    ripe = (operation.lost_at or 0) + capabilities.request_lifetime + capabilities.lag
+    return run.observed_at.get(operation.side, 0) > ripe
 
 
 async def _written(run: Run, operation: StagedOperation) -> None:
@@ -84,32 +97,44 @@ def _again(run: Run, operation: StagedOperation) -> None:
             receipts.look_again(run, side, [record_id])
 
 
-async def _created(run: Run, operation: StagedOperation) -> None:
-    side, app = operation.side, run.app(operation.side)
-    if MARKER in app.capabilities.find_fields:
-        marker = run.store.marker(operation.id)
-        ids = list((await app.find(MARKER, [marker])).get(marker, ()))
-        with run.commit("looked up"):
-            if ids:
-                _adopt_own(run, operation, ids[0])
-            else:
-                _again(run, operation)
-        return
-    since = (operation.sent_at or 0) - app.capabilities.resolution
-    wanted = receipts.normal(run, side, operation.edit.changed)
+async def _marked(run: Run, operation: StagedOperation) -> None:
+    marker = run.store.marker(operation.id)
+    ids = list((await run.app(operation.side).find(MARKER, [marker])).get(marker, ()))
     with run.commit("looked up"):
-        born = [
+        if ids:
+            _adopt_own(run, operation, ids[0])
+        else:
+            _again(run, operation)
+
+
+def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *, more: bool) -> None:
+    """Find what these made among the records that were born since, all of them together: what one of them cannot be
+    told from may be what another made. `more` says that there are others whose time has not come: until then only
+    what is certain is settled."""
+    rest = []
+    for operation in creates:
+        wanted = receipts.normal(run, side, operation.edit.changed)
+        same = [
             row
-            for row in run.store.observations.born_since(run.pair.id, side, since)
-            if not _set_aside(run, side, row.record_id)
+            for row in _born(run, side, operation)
+            if all(row.values.get(name) == value for name, value in wanted.items())
         ]
-        same = [row for row in born if all(row.values.get(name) == value for name, value in wanted.items())]
         if len(same) == 1:
             _adopt_own(run, operation, same[0].record_id)
-        elif not born:
-            _again(run, operation)
         else:
+            rest.append(operation)
+    candidates = [] if more else [(operation, _born(run, side, operation)) for operation in rest]
+    for operation, born in candidates:
+        if born:
             _set_all_aside(run, operation, born)
+        else:
+            _again(run, operation)
+
+
+def _born(run: Run, side: Side, operation: StagedOperation) -> list[Observation]:
+    since = (operation.sent_at or 0) - run.app(side).capabilities.resolution
+    rows = run.store.observations.born_since(run.pair.id, side, since)
+    return [row for row in rows if not _set_aside(run, side, row.record_id)]
 
 
 def _set_aside(run: Run, side: Side, record_id: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from twoway.sandbox.kit import Refusal
+from twoway.sandbox.kit import Record, Refusal
 
 Details = dict[str, list[dict[str, Any]]]
 
@@ -83,6 +84,15 @@ def duplicate(attribute: str, label: str, value: str) -> ZendeskError:
     """422 of a value that another record holds, where the account wants it unique."""
     text = f"{label}: {value} has already been taken"
     return record_invalid({attribute: [detail(text, "DuplicateValue")]})
+
+
+def free_external_id(given: Any, record: Record | None, owner_of: Callable[[str], Record | None]) -> str | None:
+    """The external id that a request sets, None to empty it; a 422 if another record has it."""
+    external = None if given in (None, "") else str(given)
+    owner = owner_of(external) if external else None
+    if owner is not None and owner is not record:
+        raise duplicate("external_id", "External", str(external))
+    return external
 
 
 def invalid_value(description: str) -> ZendeskError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twoway.sandbox.kit import By, Collection, Record, iso_seconds
-from twoway.sandbox.zendesk_errors import detail, duplicate, not_found, record_invalid
+from twoway.sandbox.zendesk_errors import detail, duplicate, free_external_id, not_found, record_invalid
 from twoway.sandbox.zendesk_fields import FieldCatalog
 from twoway.sandbox.zendesk_tags import normal_tags
 
@@ -131,11 +131,7 @@ class Organizations:
                 raise duplicate("name", "Name", name)
             changes["name"] = name
         if "external_id" in body:
-            external = str(body["external_id"]) if body["external_id"] not in (None, "") else None
-            owner = self.by_external_id(external) if external else None
-            if owner is not None and owner is not record:
-                raise duplicate("external_id", "External", str(external))
-            changes["external_id"] = external
+            changes["external_id"] = free_external_id(body["external_id"], record, self.by_external_id)
         for text in ("details", "notes"):
             if text in body:
                 changes[text] = str(body[text] or "").strip()

@@ -16,6 +16,7 @@ from twoway.sandbox.kit import By, Collection, Record, iso_seconds
 from twoway.sandbox.zendesk_errors import (
     detail,
     duplicate,
+    free_external_id,
     not_found,
     record_invalid,
 )
@@ -338,11 +339,7 @@ class Users:
         if "tags" in body:
             changes["tags"] = normal_tags(body["tags"], "user", action)
         if "external_id" in body:
-            external = str(body["external_id"]) if body["external_id"] not in (None, "") else None
-            owner = self.by_external_id(external) if external else None
-            if owner is not None and owner is not record:
-                raise duplicate("external_id", "External", str(external))
-            changes["external_id"] = external
+            changes["external_id"] = free_external_id(body["external_id"], record, self.by_external_id)
         custom = body.get("user_fields")
         if isinstance(custom, dict):
             checked = self.catalog.validate(custom)

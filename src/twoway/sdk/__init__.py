@@ -36,6 +36,7 @@ from twoway.ports import (
 )
 from twoway.sdk.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth, OAuthRefresh
 from twoway.sdk.blocking import BlockingDriver
+from twoway.sdk.discreet import discreet
 from twoway.sdk.errors import (
     AccountRefused,
     ConnectorError,
@@ -69,6 +70,7 @@ from twoway.sdk.values import (
     iso_from_instant,
     iso_seconds_from_instant,
     join_list,
+    revision,
     split_list,
 )
 
@@ -126,6 +128,7 @@ __all__ = [
     "after_token",
     "date_from_epoch_ms",
     "decode_cursor",
+    "discreet",
     "encode_cursor",
     "epoch_ms_from_date",
     "find_connector",
@@ -140,6 +143,7 @@ __all__ = [
     "overlap_start",
     "require_progress",
     "retry_after",
+    "revision",
     "same_origin",
     "split_list",
 ]

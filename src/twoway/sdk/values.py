@@ -1,9 +1,11 @@
-"""Between the spellings of apps and ours: times, dates, lists."""
+"""Between the spellings of apps and ours: times, dates, lists, versions."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from twoway.core.model import Instant
+from twoway.core.model import Instant, RawValues
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -61,3 +63,12 @@ def join_list(parts: Iterable[object], separator: str = ";") -> str:
     if any(separator in text for text in texts):
         raise ValueError(f"a value of the list holds {separator!r}, which separates the values")
     return separator.join(texts)
+
+
+def revision(changed: str, values: RawValues) -> str:
+    """A version for a record of an app that has none: its time of change, as the app tells it, and a digest of it.
+
+    Where the app's clock has whole seconds, the digest keeps an edit apart that follows ours within the second.
+    """
+    told = json.dumps(values, sort_keys=True, default=str).encode()
+    return f"{changed} {hashlib.blake2b(told, digest_size=6).hexdigest()}"

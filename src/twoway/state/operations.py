@@ -101,6 +101,13 @@ class Operations:
         rows = self._db.run(f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.cycle = ? ORDER BY p.id", (cycle,))
         return [operation_row(row) for row in rows]
 
+    def waiting(self, cycle: int, limit: int) -> tuple[list[StagedOperation], int]:
+        """The first of what a cycle staged and has not sent, and how much that is in all."""
+        where = "FROM operation p WHERE p.cycle = ? AND p.state IN (?, ?)"
+        params = (cycle, State.PLANNED.value, State.HELD.value)
+        rows = self._db.run(f"SELECT {OPERATION_COLUMNS} {where} ORDER BY p.id LIMIT ?", (*params, limit))
+        return [operation_row(row) for row in rows], int(self._db.one(f"SELECT count(*) {where}", params))
+
     def totals(self, pair: int, links: int, states: Sequence[State]) -> Totals:
         """The counts of what is staged and not sent, for the guard."""
         totals = Totals(links=links)

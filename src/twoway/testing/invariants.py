@@ -201,10 +201,12 @@ def _counterparts(found: History) -> list[str]:
     made: Mapping[tuple[Side, str], list[str]] = defaultdict(list)
     for side in Side:
         app = found.world.apps[side]
-        restored = {change.id for change in app.log if change.kind == "restore"}
+        # What a person took back out of the bin may by then have a successor.
+        restored = {change.id for one in found.world.apps.values() for change in one.log if change.kind == "restore"}
         for change in _creates(found, side):
-            if app.records[change.id].alive and change.id not in restored:
-                made[side.other, _source(found, change.operation)].append(change.id)
+            source = _source(found, change.operation)
+            if app.records[change.id].alive and not {change.id, source} & restored:
+                made[side.other, source].append(change.id)
     bad = [f"two counterparts: {ids} for {source}" for source, ids in made.items() if len(ids) > 1]
     linked: Mapping[str, str] = {one: link.ids[side.other] for link in links(found) for side, one in link.ids.items()}
     for side in Side:

@@ -80,8 +80,7 @@ class Simulator:
             raise Crash
         if not self._running:
             return
-        self.world.clock.advance(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
-        self.land()
+        self.wait(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
         self.points += 1
         if self.points == self.crash_at:
             self._die(name)
@@ -105,12 +104,15 @@ class Simulator:
         self.faults -= 1
         return True
 
-    def land(self) -> None:
-        """Carry out the requests that were given up and arrive now."""
-        now = self.world.clock.now()
-        for one in [one for one in self._late if one[0] <= now]:
+    def wait(self, seconds: float) -> None:
+        """Let time pass; the requests that were given up land when they are due."""
+        clock = self.world.clock
+        until = clock.now() + round(seconds * 1000)
+        for one in sorted((one for one in self._late if one[0] <= until), key=lambda one: one[0]):
             self._late.remove(one)
+            clock.advance(max(0, one[0] - clock.now()) / 1000)
             self.say(f"lands late: {one[1].write(one[2]).outcome}")
+        clock.advance((until - clock.now()) / 1000)
 
     def later(self, connector: MemoryConnector, write: Write) -> None:
         """This write lands within the request's lifetime."""
@@ -199,16 +201,16 @@ class Simulator:
                 self._decide()
         return await self.judged()
 
-    async def judged(self) -> History:
-        """Let everybody rest, and judge what came of it."""
+    async def judged(self, rest: int = 9) -> History:
+        """Let everybody rest for so many cycles, and judge what came of it."""
         found = History(self.scenario, self.world, self.trace, self.sent)
         self.quiet = True
         self.say("REST")
-        for _ in range(9):
+        for _ in range(rest):
             await self.cycle(snapshot=False, after=40)
         unseen = not all(manner.feed_deletions and manner.feed_merges for manner in self.scenario.manners.values())
         early = invariants.convergence(found, deletions=not unseen)
-        for number in range(6):
+        for number in range(rest * 2 // 3):
             await self.cycle(snapshot=number % 2 == 0, after=40)
         written = [len(app.log) for app in self.world.apps.values()]
         for _ in range(2):
@@ -224,12 +226,13 @@ class Simulator:
 
     async def cycle(self, *, snapshot: bool, after: float) -> None:
         """One cycle of a process that may die in it; whoever holds a plan approves it."""
+        self.wait(after)
         self._began = self.world.clock.now()
         kind = cycle.Kind.SNAPSHOT if snapshot else cycle.Kind.INCREMENTAL
         self.say(f"cycle {kind}")
         self._running = True
         try:
-            report = await self.world.cycle(kind, after=after)
+            report = await self.world.cycle(kind, after=0)
         except Crash:
             self.dead = self._running = False
             self.world.start()

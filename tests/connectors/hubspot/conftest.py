@@ -1,0 +1,10 @@
+"""A HubSpot account for each test."""
+
+import pytest
+
+from tests.connectors.hubspot.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
