@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.stage import write_config
+
 from tests.acceptance.conftest import MakeShelf
 from tests.acceptance.pairs import card_account
 from tests.acceptance.shelf import Shelf

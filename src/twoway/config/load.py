@@ -8,13 +8,14 @@ Everything that is wrong is told at once, as `ConfigError`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from twoway.config.access import within_access
 from twoway.config.accounts import AppKeys, read_settings
 from twoway.config.pairfile import PairFile, Schedule, to_schedule, to_spec
 from twoway.config.problems import ConfigError, Problem, shown, valid
-from twoway.config.settings import AccountSection, Settings
+from twoway.config.settings import Access, AccountSection, Settings
 from twoway.config.strict import validate
 from twoway.config.topology import check_topology
 from twoway.config.yamlfile import Document, read_yaml
@@ -76,6 +77,8 @@ def load(path: Path, apps: Mapping[str, AppKeys] | None = None) -> Config:
         else (document.data.get("accounts"), path.parent / str(document.data.get("pairs", "pairs")))
     )
     pairs = _pairs(folder, accounts if isinstance(accounts, dict) else None, problems)
+    if settings is not None:
+        pairs = {name: _within_access(pair, settings, problems) for name, pair in pairs.items()}
     if settings is None or problems:
         raise ConfigError(problems)
     return Config(path, settings, pairs)
@@ -98,6 +101,13 @@ def load_pair(path: Path, accounts: Collection[str] | None = None) -> PairConfig
     if problems:
         raise ConfigError(_in_order(problems))
     return PairConfig(spec.pair, document, spec, mapping, to_schedule(file))
+
+
+def _within_access(pair: PairConfig, settings: Settings, problems: list[Problem]) -> PairConfig:
+    read_only = {name for name, account in settings.accounts.items() if account.access is Access.READ}
+    spec, wrong = within_access(pair.spec, pair.document, read_only)
+    problems += wrong
+    return pair if spec is pair.spec else replace(pair, spec=spec, mapping=compile_mapping(spec))
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

@@ -16,6 +16,7 @@ class App:
     an answer for every id, a listing that must get on.
 
     `overrides` are the capabilities that a person knows better than the connector (`lag`, `request_lifetime`).
+    With `read_only` no write ever leaves, whatever was planned.
     """
 
     def __init__(
@@ -26,6 +27,8 @@ class App:
         clock: Clock,
         fault: FaultPoint,
         overrides: Mapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.account = account
         self.side = side
@@ -34,6 +37,7 @@ class App:
         self._clock = clock
         self._fault = fault
         self._overrides = dict(overrides or {})
+        self._read_only = read_only
 
     @property
     def capabilities(self) -> Capabilities:
@@ -76,6 +80,11 @@ class App:
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Carry out one batch."""
+        if self._read_only:
+            raise TellUser(
+                f"{self.account} is `access: read`, and a write to it was planned",
+                remedy="Nothing was written. This is a fault of twoway: please report it",
+            )
         receipts = await self._call(f"apply:{writes[0].kind}", lambda: self._connector.apply(writes))
         if len(receipts) != len(writes):
             return [Receipt.unknown("the connector gave no receipt for each write")] * len(writes)

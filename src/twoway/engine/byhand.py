@@ -14,7 +14,10 @@ class CannotBeDone(Exception):
 
 
 def link(store: Store, pair: int, ids: Mapping[Side, str], now: Instant) -> int:
-    """Link two records. Neither may be linked; what differs between them is decided by the pair's `start`."""
+    """Link two records. Neither may be linked; what differs between them is decided by the pair's `start`.
+
+    The caller holds the pair's lease, here and for `unlink`: a cycle under way would work on what is no longer so.
+    """
     with store.commit("by hand"):
         for side in Side:
             other = store.links.of(pair, side, ids[side])

@@ -8,6 +8,8 @@ is free at once; that of another machine after `EXPIRY`.
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,16 @@ def take(store: Store, pair: int, name: str, owner: str, clock: Clock) -> Lease:
             if _lives(holder.owner, silent):
                 raise PairBusy(name, _described(holder.owner), silent // 1000)
         return store.pairs.take(pair, owner, clock.now())
+
+
+@contextmanager
+def held(store: Store, pair: int, name: str, clock: Clock) -> Iterator[Lease]:
+    """The pair for this process alone, for as long as the context lasts. Raises `PairBusy`."""
+    lease = take(store, pair, name, this_process(), clock)
+    try:
+        yield lease
+    finally:
+        give_back(store, lease)
 
 
 def give_back(store: Store, lease: Lease) -> None:

@@ -140,7 +140,8 @@ def _store(run: Run, side: Side, rows: Sequence[tuple[Observation, Decoded]]) ->
         return
     seen = {row.record_id: (row.fp or 0, row.version) for row, _ in rows}
     changed, touched = store.observations.differing(pair.id, side, seen)
-    _put(run, side, [row for row in rows if row[0].record_id in set(changed)])
+    differing = set(changed)
+    _put(run, side, [row for row in rows if row[0].record_id in differing])
     if not rows[0][0].hint:
         store.links.set_versions(pair.id, side, [(record_id, seen[record_id][1]) for record_id in touched])
 

@@ -11,10 +11,10 @@ from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Value
 from twoway.core.plan import State
 from twoway.core.reconcile import moved_bases
 from twoway.core.resolve import DECIDED
-from twoway.engine.linking import move, move_without_base
+from twoway.engine.linking import end_link, move, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE, Parking
-from twoway.state.links import Mark, NewLink
+from twoway.state.links import NewLink
 from twoway.state.rows import Link, StagedOperation
 
 
@@ -123,6 +123,9 @@ def _done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             link_created(run, operation, receipt.id, stored, version)
         case Kind.UPDATE:
             settle_update(run, operation, stored, version)
+            if receipt.id not in (None, operation.record_id):
+                # The app wrote the survivor of a merge that we have not heard of yet.
+                look_again(run, operation.side, [operation.record_id or ""])
         case Kind.DELETE | Kind.ARCHIVE:
             settle_removal(run, operation)
     run.counts[f"{operation.edit.kind}d {operation.side}"] += 1
@@ -194,13 +197,16 @@ def settle_update(run: Run, operation: StagedOperation, stored: Values, version:
     differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
     store.operations.stored(operation.id, differing)
     fp = run.mapping(edit.side).fingerprint(Decoded(dict(bases[edit.side]), {}))
-    receipt = (version, sorted(edit.changed)) if version else None
+    # Of a set that is merged on both sides, this write stored its own part only: the rest is still to be carried over.
+    receipt = (version, sorted(edit.changed.keys() - edit.deltas.keys())) if version else None
     store.links.set_side(link.id, edit.side, fp, version or link.versions[edit.side], receipt)
     if run.pair.match_fields & edit.changed.keys():
         store.links.set_keys(pair.id, edit.side, [(link.ids[edit.side], run.mapping(edit.side).keys(bases[edit.side]))])
     decided = [name for name, rule in edit.rules.items() if rule == DECIDED]
-    if decided:
-        store.attention.carried_out(link.id, decided)
+    store.attention.carried_out(link.id, [name for name in decided if name in edit.given])
+    # A verdict that both sides were told stands until both are seen to have taken it: one of the writes may fail.
+    halves = {name: stored[name] for name in decided if name not in edit.given}
+    store.attention.took(link.id, edit.side, halves)
     if operation.undoes is not None:
         other = link.bases[edit.side.other]
         held = {
@@ -218,6 +224,10 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
         # The other side is being written too. What was read of this one is of before our write; it stays observed,
         # since that other write may yet fail, and with it what this side was to give.
         look_again(run, target, [link.ids[target]])
+        return
+    if store.attention.has_verdicts(link.id):
+        for side, record_id in records_of(link):
+            look_again(run, side, [record_id])
         return
     if store.attention.has_conflicts(link.id):
         # What was read before our write must not be taken for a change of what we wrote; what was seen of either
@@ -240,17 +250,13 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
 
 def settle_removal(run: Run, operation: StagedOperation) -> None:
     """Both records of the link are gone, or the one that left the scope is on its own."""
-    store, pair = run.store, run.pair
-    link = store.links.get(operation.link) if operation.link is not None else None
+    link = run.store.links.get(operation.link) if operation.link is not None else None
     if link is None:
         return
-    store.links.remove(link.id)
-    reason = operation.edit.rules.get("*", "")
-    store.links.mark(pair.id, [Mark(side, link.ids[side], "tombstone", reason) for side in Side], run.now)
-    for side in Side:
-        store.observations.forget(pair.id, side, link.ids[side])
-        store.links.drop_keys(pair.id, side, link.ids[side])
-    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side])
+    # Whose counterpart was taken away again by a person is not to get another.
+    giver = "retired" if operation.undoes is not None else "tombstone"
+    kinds = {operation.side: "tombstone", operation.side.other: giver}
+    end_link(run, link, kinds, operation.edit.rules.get("*", ""))
 
 
 # -- an app that has the record already

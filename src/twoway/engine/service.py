@@ -1,9 +1,10 @@
 """What the command line and the daemon do to a pair: one object over a configuration, a state and a clock."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from twoway.config.load import Config, PairConfig
+from twoway.config.settings import Access
 from twoway.core.model import Instant, Side
 from twoway.engine import lease as leases
 from twoway.engine.accounts import Accounts
@@ -56,7 +57,6 @@ class Service:
         self.clock = clock
         self._accounts = accounts or Accounts(config, clock)
         self._fault = fault
-        self._owner = leases.this_process()
         self._open: dict[str, tuple[PairContext, list[Connector]]] = {}
 
     # -- pairs
@@ -101,6 +101,7 @@ class Service:
                     self.clock,
                     self._fault,
                     self.config.account(accounts[side]).overrides,
+                    read_only=self.config.account(accounts[side]).access is Access.READ,
                 )
                 for side, connector in connectors.items()
             },
@@ -140,14 +141,9 @@ class Service:
             for connector in connectors:
                 await connector.close()
 
-    @asynccontextmanager
-    async def lease(self, pair: PairContext) -> AsyncIterator[Lease]:
+    def lease(self, pair: PairContext) -> AbstractContextManager[Lease]:
         """The pair for this process alone. Raises `PairBusy`."""
-        lease = leases.take(self.store, pair.id, pair.name, self._owner, self.clock)
-        try:
-            yield lease
-        finally:
-            leases.give_back(self.store, lease)
+        return leases.held(self.store, pair.id, pair.name, self.clock)
 
     # -- cycles
 
@@ -163,7 +159,7 @@ class Service:
             self._pause_account(error)
             raise
         self._approved(pair)
-        async with self.lease(pair) as lease:
+        with self.lease(pair) as lease:
             if kind is Kind.RECORD:
                 self._name_records(pair, records)
                 # Before both sides were listed once, a record that is there would be taken for one that is not.
@@ -289,7 +285,7 @@ class Service:
 
     async def undo(self, pair: PairContext, plan: UndoPlan) -> Report:
         """Carry it out."""
-        async with self.lease(pair) as lease:
+        with self.lease(pair) as lease:
             return await run_undo(pair, self.store, self.clock, lease, plan.staging)
 
     # -- freshness

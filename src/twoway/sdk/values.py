@@ -66,7 +66,7 @@ def join_list(parts: Iterable[object], separator: str = ";") -> str:
 
 
 def revision(changed: str, values: RawValues) -> str:
-    """A version for a record of an app that has none: its time of change, as the app tells it, and a digest of it.
+    """A version for a record whose app keeps none: its time of change as the app tells it, and a digest of its values.
 
     Where the app's clock has whole seconds, the digest keeps an edit apart that follows ours within the second.
     """

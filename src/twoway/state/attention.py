@@ -105,6 +105,17 @@ class Attention:
         """These fields of the link agree again."""
         self._db.many("DELETE FROM conflict WHERE link = ? AND field = ?", [(link, field) for field in fields])
 
+    def took(self, link: int, side: Side, values: Mapping[str, Value]) -> None:
+        """One side now stores these, by a verdict of which the other side's write is not done yet."""
+        self._db.many(
+            f"UPDATE conflict SET {side.value}_value = ? WHERE link = ? AND field = ?",
+            [(dumps(value), link, field) for field, value in values.items()],
+        )
+
+    def has_verdicts(self, link: int) -> bool:
+        """Whether a verdict is still to be carried out, or to be seen to have been."""
+        return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? AND state = 'decided' LIMIT 1", (link,)))
+
     def has_conflicts(self, link: int) -> bool:
         """Whether a field of the link waits for a person, or for a verdict to be carried out."""
         return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? LIMIT 1", (link,)))

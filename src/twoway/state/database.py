@@ -15,7 +15,6 @@ from sqlalchemy.pool import StaticPool
 
 from twoway.ports import FaultPoint, no_fault
 from twoway.state.errors import StateError, StateNewer, StateReadOnly, explain
-from twoway.state.tables import metadata
 
 HEAD: Final = "0001"
 """The revision that this code needs: the newest under `migrations/versions`."""
@@ -157,6 +156,9 @@ class Database:
 
     def _build(self) -> None:
         """The same schema without its migrations, for a state that lives in memory."""
+        # The tables' own words are needed by nobody else, and take a while to import.
+        from twoway.state.tables import metadata  # noqa: PLC0415 - see above
+
         metadata.create_all(self._connection)
         self.run("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         self.run("INSERT INTO alembic_version VALUES (?)", (HEAD,))

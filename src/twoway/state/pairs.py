@@ -191,8 +191,9 @@ class Pairs:
         return int(self._db.one("SELECT last_insert_rowid()"))
 
     def end_cycle(self, cycle: int, status: str, counts: Mapping[str, Any], message: str | None, now: Instant) -> None:
-        """Close the row. One that found nothing to do leaves no row: they would bury the others."""
-        if status == "done" and not any(counts.values()) and not message:
+        """Close the row. One that only read leaves no row: they would bury the others."""
+        did = any(number for name, number in counts.items() if not name.startswith(("seen", "listed")))
+        if status == "done" and not did and not message:
             self._db.run("DELETE FROM cycle WHERE id = ?", (cycle,))
             return
         self._db.run(

@@ -23,6 +23,7 @@ from twoway.config.problems import valid
 from twoway.core.model import Side
 from twoway.engine import byhand
 from twoway.engine.app import is_live
+from twoway.engine.lease import held
 from twoway.state import queries
 from twoway.state.store import Store
 
@@ -79,7 +80,8 @@ async def _set(ctx: typer.Context, pair: str, one: str, other: str) -> None:
             if not is_live(answer):
                 name = accounts_of(found)[side]
                 raise byhand.CannotBeDone(f"{name} shows no record {record_id}: nothing was linked")
-        byhand.link(work.store, opened.id, ids, work.clock.now())
+        with held(work.store, opened.id, opened.name, work.clock):
+            byhand.link(work.store, opened.id, ids, work.clock.now())
     say(f"{one} and {other} are linked. The next cycle compares them; `twoway sync {pair} --record {one}` does it now")
 
 
@@ -106,6 +108,8 @@ def remove(ctx: typer.Context, record: Record, pair: PairOption = None) -> None:
     config = config_of(ctx)
     with state_of(config) as store:
         place = one_place(config, store, record, pair)
-        gone = byhand.unlink(store, place.row.id, place.side, place.record_id, SystemClock().now())
+        clock = SystemClock()
+        with held(store, place.row.id, place.row.name, clock):
+            gone = byhand.unlink(store, place.row.id, place.side, place.record_id, clock.now())
     other = f"{place.names[place.side.other]}:{gone.ids[place.side.other]}"
     say(f"{record} and {other} are no longer linked, and are not touched from now on")

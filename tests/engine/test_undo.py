@@ -1,0 +1,93 @@
+"""Taking a cycle back: three-way, and for good."""
+
+import asyncio
+
+from twoway.core.model import Side
+from twoway.engine.cycle import Ending
+from twoway.engine.undo import plan_undo, run_undo
+from twoway.testing.world import World
+
+ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
+
+
+async def _undo(world: World, cycle: int) -> list[str]:
+    """Undo a cycle, as a person does; what was left alone, and why."""
+    plan = plan_undo(world.pair, world.store, cycle)
+    lease = world.store.pairs.take(world.pair.id, "world", world.clock.now())
+    report = await run_undo(world.pair, world.store, world.clock, lease, plan.staging)
+    assert report.ending is Ending.DONE
+    return list(plan.left_alone)
+
+
+async def _linked() -> tuple[World, str, str]:
+    world = World()
+    here = world.left.human_create(**ANN)
+    await world.cycle()
+    (there,) = world.right.live()
+    return world, here, there
+
+
+def test_a_value_is_put_back_and_stays_so() -> None:
+    async def story() -> None:
+        world, here, there = await _linked()
+        world.left.human_update(here, name="Wrong")
+        report = await world.cycle()
+        assert world.right.live()[there]["name"] == "Wrong"
+        await _undo(world, report.cycle)
+        for _ in range(3):
+            await world.cycle()
+        assert world.right.live()[there]["name"] == "Ann"
+        assert world.left.live()[here]["name"] == "Wrong", "only what twoway wrote is taken back"
+        world.left.human_update(here, name="Right")
+        await world.cycle()
+        assert world.right.live()[there]["name"] == "Right", "a later edit travels as ever"
+
+    asyncio.run(story())
+
+
+def test_what_a_person_has_edited_since_stays() -> None:
+    async def story() -> None:
+        world, here, there = await _linked()
+        world.left.human_update(here, name="Wrong", phone="2")
+        report = await world.cycle()
+        world.right.human_update(there, name="Mended")
+        await _undo(world, report.cycle)
+        assert world.right.live()[there]["name"] == "Mended"
+        await world.cycle()
+        assert world.right.live()[there]["name"] == "Mended"
+        assert world.left.live()[here]["name"] == "Mended"
+
+    asyncio.run(story())
+
+
+def test_a_record_that_was_created_is_taken_away_and_not_created_again() -> None:
+    async def story() -> None:
+        world = World()
+        here = world.left.human_create(**ANN)
+        report = await world.cycle()
+        await _undo(world, report.cycle)
+        assert world.right.live() == {}
+        for _ in range(3):
+            await world.cycle()
+        world.left.human_update(here, name="Anna")
+        await world.cycle()
+        assert world.right.live() == {}
+        assert here in world.left.live()
+        assert world.store.links.marks(world.pair.id, Side.LEFT, [here])[here].kind == "retired"
+
+    asyncio.run(story())
+
+
+def test_an_undo_can_be_undone() -> None:
+    async def story() -> None:
+        world, here, there = await _linked()
+        world.left.human_update(here, name="Anna")
+        first = await world.cycle()
+        await _undo(world, first.cycle)
+        (undone, *_) = world.store.pairs.cycles(world.pair.id)
+        assert undone.kind == "undo"
+        await _undo(world, undone.id)
+        await world.cycle()
+        assert world.right.live()[there]["name"] == "Anna"
+
+    asyncio.run(story())
