@@ -61,7 +61,9 @@ class Crowd:
             return
         record = self._chance.choice(live)
         what = self._chance.choice(("given", "phone", "interests", "email"))
-        self._apps.human(app, kind="update", id=record["id"], fields=self._change(app, what))
+        # A member's `id` is the hash of its address, which a write of ours may just have changed.
+        record_id = record["id"] if app == "hubspot" else record["contact_id"]
+        self._apps.human(app, kind="update", id=record_id, fields=self._change(app, what))
 
     def _create(self, app: str) -> None:
         self._people += 1

@@ -122,6 +122,7 @@ class TestFaults:
             ({"kind": "truncated"}, 201, 1),
             ({"kind": "wrong_token"}, 401, 0),
             ({"kind": "latency", "seconds": 9}, 201, 1),
+            ({"kind": "latency", "seconds": 9, "applied": True}, 201, 1),
         ],
     )
     def test_a_wrong_answer(self, desk: Desk, send: Send, fault: dict[str, Any], status: int, made: int) -> None:

@@ -18,7 +18,7 @@ TAGS = "tags"
 MERGE = "merge_fields."
 ARCHIVED = "archived"
 LONGEST = 255
-"""Characters of a text merge field."""
+"""Characters of a merge field."""
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
 OPT_OUTS = frozenset({"unsubscribed", "cleaned"})
 
@@ -48,6 +48,8 @@ STANDARD = (
 )
 """The fields that every audience has."""
 
+FIXED = frozenset(info.name for info in STANDARD if info.cleared_by is None)
+"""The fields that Mailchimp cannot empty."""
 _STANDARD_NAMES = tuple(info.name for info in STANDARD)
 _BIRTHS = ("timestamp_opt", "timestamp_signup")
 _ALWAYS = ("contact_id", STATUS, "last_changed", *_BIRTHS)
@@ -145,7 +147,7 @@ def encode(changed: RawValues) -> dict[str, Any]:
     merge: dict[str, Any] = {}
     for name, value in normal(changed).items():
         if name.startswith(MERGE):
-            merge[name[len(MERGE) :]] = "" if value is None else value
+            merge[name[len(MERGE) :]] = _spelt(value)
         elif name == "vip":
             body[name] = bool(value)
         elif name != TAGS:
@@ -153,6 +155,13 @@ def encode(changed: RawValues) -> dict[str, Any]:
     if merge:
         body["merge_fields"] = merge
     return body
+
+
+def _spelt(value: Raw) -> Any:
+    """A merge field's value for the wire: no value is `""`, and a decimal keeps every digit as text."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return "" if value is None else value
 
 
 def describe_merge_field(entry: Mapping[str, Any]) -> FieldInfo:
@@ -165,5 +174,5 @@ def describe_merge_field(entry: Mapping[str, Any]) -> FieldInfo:
         label=str(entry.get("name") or ""),
         choices=tuple(options.get("choices") or ()) if kind is FieldType.CHOICE else None,
         required=bool(entry.get("required")),
-        max_length=LONGEST if kind is FieldType.STRING else None,
+        max_length=LONGEST if entry["type"] == "text" else None,
     )

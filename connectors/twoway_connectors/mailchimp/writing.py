@@ -16,6 +16,8 @@ from twoway_connectors.mailchimp.audience import Audience
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
     EMAIL,
+    FIXED,
+    LONGEST,
     MERGE,
     OPT_OUTS,
     STATUS,
@@ -43,7 +45,9 @@ class Writer:
         batch: dict[str, Write] = {}
         for write in writes:
             email = _email(write)
-            if write.changed.get(STATUS) in {None, ""}:
+            if unfit := _unfit(write):
+                receipts[write.operation] = unfit
+            elif write.changed.get(STATUS) in {None, ""}:
                 why = "a new member needs a status: set one under `on_create` in the pair file, as `status: subscribed`"
                 receipts[write.operation] = Receipt.refused(why, STATUS)
             elif not email:
@@ -118,6 +122,8 @@ class Writer:
         if STATUS in write.changed and write.changed[STATUS] not in OPT_OUTS:
             why = "only opting out may be written to a member that exists; subscribing again takes the person's consent"
             return Receipt.refused(why, STATUS)
+        if unfit := _unfit(write):
+            return unfit
         body = encode(write.changed)
         record: Record | None = None
         if body:
@@ -190,6 +196,16 @@ class Writer:
 
 def _email(write: Write) -> str:
     return str(write.changed.get(EMAIL) or "").strip().lower()
+
+
+def _unfit(write: Write) -> Receipt | None:
+    """The receipt of a write that Mailchimp would carry out otherwise than it says: cut short, or left as it was."""
+    for name, value in write.changed.items():
+        if name.startswith(MERGE) and isinstance(value, str) and len(value.strip()) > LONGEST:
+            return Receipt.refused(f"Mailchimp keeps no more than {LONGEST} characters", name)
+        if name in FIXED and value is None and write.kind is Kind.UPDATE:
+            return Receipt.refused("Mailchimp cannot empty this field", name)
+    return None
 
 
 def _new_member(write: Write) -> dict[str, Any]:

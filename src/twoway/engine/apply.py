@@ -8,6 +8,7 @@ up before anything is sent again.
 from collections.abc import Mapping, Sequence
 
 from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
+from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import receipts
@@ -22,11 +23,12 @@ _ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
 
 async def plan(run: Run) -> None:
     """Send everything that is planned, on both sides at once. Raises the connectors' errors, once all has settled."""
-    await gather(*(_side(run, side) for side in Side))
+    staged = run.store.operations.kinds(run.pair.id, [State.PLANNED])
+    await gather(*(_side(run, side, [kind for kind in _ORDER if (side, kind) in staged]) for side in Side))
 
 
-async def _side(run: Run, side: Side) -> None:
-    for kind in _ORDER:
+async def _side(run: Run, side: Side, kinds: Sequence[Kind]) -> None:
+    for kind in kinds:
         size = run.app(side).batch_size(kind)
         after = 0
         while window := run.store.operations.planned(

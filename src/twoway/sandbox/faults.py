@@ -4,7 +4,7 @@ A fault is queued by `VendorApp.fault(...)` or `POST /_sandbox/faults` and strik
 
 | kind | what the client sees | is the change made? | arguments |
 |---|---|---|---|
-| `latency` | a slow answer | yes | `seconds` |
+| `latency` | a slow answer | at its end, or at once with `applied` | `seconds`, `applied` |
 | `error` | `status` (500 by default) with a short body | no, or yes with `applied` | `status`, `applied` |
 | `lost_request` | a dropped connection | no | |
 | `lost_answer` | a dropped connection | yes | |

@@ -62,7 +62,7 @@ handler → faults that come after it → the request log. Faults are described 
 import base64
 import binascii
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -281,13 +281,19 @@ class VendorApp:
 
     async def _answer(self, call: Call) -> Answer:
         faults = self.faults.take(call.method, call.path)
-        for fault in faults:
-            if fault.kind == "latency":
-                await self.clock.sleep(fault.seconds)
+        slow = [fault for fault in faults if fault.kind == "latency"]
+        await self._lag([fault for fault in slow if not fault.applied])
         other = [fault for fault in faults if fault.kind != "latency"]
-        if not other:
-            return self._handle(call)
-        fault = other[0]
+        answer = self._struck(other[0], call) if other else self._handle(call)
+        await self._lag([fault for fault in slow if fault.applied])
+        return answer
+
+    async def _lag(self, faults: Sequence[Fault]) -> None:
+        if faults:
+            await self.clock.sleep(sum(fault.seconds for fault in faults))
+
+    def _struck(self, fault: Fault, call: Call) -> Answer:
+        """What becomes of a request that a fault strikes."""
         before = None if fault.applied else self._before(fault, call)
         if before is not None:
             return before

@@ -5,16 +5,18 @@ before and after each one.
 """
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
-
-import sqlalchemy as sa
-from sqlalchemy.pool import StaticPool
+from typing import TYPE_CHECKING, Any, Final
 
 from twoway.ports import FaultPoint, no_fault
 from twoway.state.errors import StateError, StateNewer, StateReadOnly, explain
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 HEAD: Final = "0001"
 """The revision that this code needs: the newest under `migrations/versions`."""
@@ -38,32 +40,35 @@ class Database:
     def __init__(self, path: str | Path, *, fault: FaultPoint = no_fault, busy_seconds: float = 15.0) -> None:
         self.path = str(path)
         self._fault = fault
-        self._engine = sa.create_engine(
-            "sqlite://" if self.path == ":memory:" else f"sqlite:///{self.path}",
-            poolclass=StaticPool,
-            # Transactions are begun by hand, so that every one of them is IMMEDIATE: it never waits at its end.
-            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": busy_seconds},
-        )
         fresh = self.path != ":memory:" and not Path(self.path).exists()
         try:
             if fresh:
                 _create_private(Path(self.path))
-            self._connection = self._engine.connect()
+            self._connection = sqlite3.connect(
+                self.path,
+                timeout=busy_seconds,
+                # Transactions are begun by hand, so that every one of them is IMMEDIATE: it never waits at its end.
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+            if self.path == ":memory:":
+                self._connection.deserialize(_empty())
             for pragma in _PRAGMAS:
-                self._connection.exec_driver_sql(pragma)
+                self._connection.execute(pragma)
             self._upgrade()
-        except (sa.exc.DBAPIError, OSError) as error:
-            self._engine.dispose()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
             raise self._explained(error) from error
         except StateError:
             self.close()
             raise
 
-    def run(self, sql: str, params: Sequence[Any] = ()) -> sa.CursorResult[*tuple[Any, ...]]:
+    def run(self, sql: str, params: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Execute one statement; `params` by position."""
         try:
-            return self._connection.exec_driver_sql(sql, tuple(params))
-        except sa.exc.DBAPIError as error:
+            return self._connection.execute(sql, params)
+        except sqlite3.Error as error:
             raise self._explained(error) from error
 
     def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -71,8 +76,8 @@ class Database:
         if not rows:
             return
         try:
-            self._connection.exec_driver_sql(sql, list(rows))
-        except sa.exc.DBAPIError as error:
+            self._connection.executemany(sql, rows)
+        except sqlite3.Error as error:
             raise self._explained(error) from error
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
@@ -89,8 +94,8 @@ class Database:
             self._fault(f"before commit:{name}")
             self.run("COMMIT")
         except BaseException:
-            if self._connection.connection.in_transaction:
-                self._connection.exec_driver_sql("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._fault(f"after commit:{name}")
 
@@ -112,8 +117,7 @@ class Database:
         _create_private(path)
         target = Database(path)
         try:
-            source = self._connection.connection.driver_connection
-            source.backup(target._connection.connection.driver_connection)  # type: ignore[union-attr]  # sqlite3's own
+            self._connection.backup(target._connection)
         finally:
             target.close()
 
@@ -121,7 +125,6 @@ class Database:
         """Release the file."""
         if hasattr(self, "_connection"):
             self._connection.close()
-        self._engine.dispose()
 
     def _explained(self, error: BaseException) -> StateError | BaseException:
         if isinstance(error, PermissionError | FileNotFoundError):
@@ -134,9 +137,6 @@ class Database:
     def _upgrade(self) -> None:
         found = self._revision()
         if found == HEAD:
-            return
-        if self.path == ":memory:":
-            self._build()
             return
         with _only_one(Path(f"{self.path}.upgrade")):
             found = self._revision()
@@ -154,15 +154,6 @@ class Database:
         tables = self.one("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
         return self.one("SELECT version_num FROM alembic_version") if tables else None
 
-    def _build(self) -> None:
-        """The same schema without its migrations, for a state that lives in memory."""
-        # The tables' own words are needed by nobody else, and take a while to import.
-        from twoway.state.tables import metadata  # noqa: PLC0415 - see above
-
-        metadata.create_all(self._connection)
-        self.run("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        self.run("INSERT INTO alembic_version VALUES (?)", (HEAD,))
-
     def _migrate(self) -> None:
         # Alembic takes a second to import: only a start that has something to upgrade pays for it.
         from alembic import command  # noqa: PLC0415 - see above
@@ -170,8 +161,36 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        config.attributes["connection"] = self._connection
-        command.upgrade(config, "head")
+        with _in_alchemy(self._connection) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def _in_alchemy(connection: sqlite3.Connection) -> Iterator["Connection"]:
+    """The same connection, as those want it who know the tables by SQLAlchemy's words: the migrations."""
+    # The tables' own words are needed by nobody else, and take a while to import.
+    from sqlalchemy import create_engine  # noqa: PLC0415 - see above
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415 - see above
+
+    with create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool).connect() as wrapped:
+        yield wrapped
+
+
+@cache
+def _empty() -> bytes:
+    """The same schema without its migrations, for a state that lives in memory: built once, then copied."""
+    from twoway.state.tables import metadata  # noqa: PLC0415 - imports SQLAlchemy, which a file does without
+
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with _in_alchemy(connection) as wrapped:
+        metadata.create_all(wrapped)
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    connection.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+    try:
+        return connection.serialize()
+    finally:
+        connection.close()
 
 
 def _create_private(path: Path) -> None:

@@ -108,28 +108,36 @@ class Operations:
         rows = self._db.run(f"SELECT {OPERATION_COLUMNS} {where} ORDER BY p.id LIMIT ?", (*params, limit))
         return [operation_row(row) for row in rows], int(self._db.one(f"SELECT count(*) {where}", params))
 
+    def kinds(self, pair: int, states: Sequence[State]) -> dict[tuple[Side, Kind], int]:
+        """How many writes of each kind are staged for each side, and not sent."""
+        marks = ", ".join("?" for _ in states)
+        rows = self._db.run(
+            f"SELECT side, kind, count(*) FROM operation WHERE pair = ? AND state IN ({marks}) AND closed_at IS NULL "
+            "GROUP BY side, kind",
+            (pair, *(state.value for state in states)),
+        )
+        return {(Side(side), Kind(kind)): number for side, kind, number in rows}
+
     def totals(self, pair: int, links: int, states: Sequence[State]) -> Totals:
-        """The counts of what is staged and not sent, for the guard."""
+        """The counts of what is staged and not sent, for the guard. Only of updates has the content to be looked at."""
         totals = Totals(links=links)
-        for state in states:
-            for side in Side:
-                for kind in Kind:
-                    after = 0
-                    # Creates are by far the most, and nothing in them has to be looked at: count them in the database.
-                    if kind is Kind.CREATE:
-                        totals.creates[side] += int(
-                            self._db.one(
-                                "SELECT count(*) FROM operation WHERE pair = ? AND state = ? AND side = ? AND kind = ? "
-                                "AND closed_at IS NULL",
-                                (pair, state.value, side.value, kind.value),
-                            )
-                        )
-                        continue
-                    while window := self.planned(pair, side, kind, after, 1000, state):
-                        for operation in window:
-                            totals.add(operation.edit)
-                        after = window[-1].id
+        for (side, kind), number in self.kinds(pair, states).items():
+            match kind:
+                case Kind.CREATE:
+                    totals.creates[side] += number
+                case Kind.UPDATE:
+                    for state in states:
+                        self._add_updates(totals, pair, side, state)
+                case Kind.DELETE | Kind.ARCHIVE:
+                    totals.deletes[side] += number
         return totals
+
+    def _add_updates(self, totals: Totals, pair: int, side: Side, state: State) -> None:
+        after = 0
+        while window := self.planned(pair, side, Kind.UPDATE, after, 1000, state):
+            for operation in window:
+                totals.add(operation.edit)
+            after = window[-1].id
 
     def live_on_link(self, link: int) -> int:
         """How many operations of the link are not closed."""

@@ -398,7 +398,9 @@ def _consistency(there: bool, lag: int) -> Consistency:
 
 def _position(cursor: str) -> tuple[Instant, str, Instant | None]:
     try:
-        since, after, began = json.loads(cursor)
-    except (ValueError, TypeError) as error:
-        raise SnapshotNeeded("the cursor is not one of this app's") from error
-    return since, after, began
+        found = json.loads(cursor)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or len(found) != 3:
+        raise SnapshotNeeded("the cursor is not one of this app's")
+    return found[0], found[1], found[2]

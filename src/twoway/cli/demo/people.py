@@ -72,6 +72,10 @@ def _phone(number: int) -> str:
     return f"+1415555{2000 + number}"
 
 
+def _interests(number: int) -> list[str]:
+    return ["news"] + (["events"] if number % 3 == 0 else [])
+
+
 def contacts() -> Iterator[dict[str, Any]]:
     """The CRM's contacts: one has a phone that is none, two are one person without an e-mail address."""
     for number in range(CONTACTS - 2):
@@ -82,7 +86,7 @@ def contacts() -> Iterator[dict[str, Any]]:
             "lastname": last,
             "phone": _phone(number),
             "lifecyclestage": "customer" if number % 2 else "lead",
-            "interests": ";".join(["news"] + (["events"] if number % 3 == 0 else [])),
+            "interests": ";".join(_interests(number)),
             "newsletter_optout": "true" if number % 50 == 7 else "false",
         }
         if number == 5:
@@ -108,7 +112,7 @@ def members() -> Iterator[dict[str, Any]]:
             "email_address": _email(number, shouted=at % 4 == 0),
             "status": "unsubscribed" if at in (7, 20) else "subscribed",
             "merge_fields": {"NAME": f"{first} {last}", "PHONE": "" if at % 5 == 0 else _phone(number)},
-            "tags": ["vip"] if at % 10 == 0 else [],
+            "tags": _interests(number) + (["vip"] if at % 20 == 0 else []),
         }
 
 

@@ -143,12 +143,10 @@ class Trial:
             name
             for name, info in fields.items()
             if info.type in texts and info.on_update and not info.unique and name not in self.caps.unique
-            if name not in self.bench.values and name not in self.caps.rewrites
+            if name not in self.bench.values
         ]
-        expect(
-            bool(found), "The bench must have among its `fields` a text that is writable, not unique, not rewritten."
-        )
-        return found[0]
+        expect(bool(found), "The bench must have among its `fields` a text that is writable, and not unique.")
+        return min(found, key=lambda name: name in self.caps.rewrites)
 
     # -- reading
 
@@ -322,7 +320,10 @@ class Verdict:
         changed = [] if creates else [_changed(bench, write, before, after) for write in writes]
         verdict = cls(receipts, error, new if creates else sum(changed))
         verdict._judge_error()
-        verdict._judge_creates(new) if creates else verdict._judge_changes(writes, changed)
+        if creates:
+            verdict._judge_creates(new)
+        else:
+            verdict._judge_changes(writes, changed, live)
         return verdict
 
     def _judge_error(self) -> None:
@@ -347,12 +348,13 @@ class Verdict:
                 f"{new} new in the app; receipts: {[receipt.outcome.value for receipt in self.receipts]}",
             )
 
-    def _judge_changes(self, writes: Sequence[Write], changed: Sequence[bool]) -> None:
+    def _judge_changes(self, writes: Sequence[Write], changed: Sequence[bool], live: set[str]) -> None:
         for write, receipt, landed in zip(writes, self.receipts, changed, strict=False):
             told = receipt.outcome
-            if told is Outcome.GONE and write.kind in {Kind.DELETE, Kind.ARCHIVE}:
-                continue  # sent twice, and found done: gone is what was wanted
-            if told is not Outcome.UNKNOWN:
+            removes = write.kind in {Kind.DELETE, Kind.ARCHIVE}
+            # Sent twice, a deletion finds itself done; of what was gone before there is nothing to see.
+            settled = removes and (told is Outcome.GONE or write.id not in live)
+            if told is not Outcome.UNKNOWN and not settled:
                 expect(
                     landed == (told is Outcome.DONE),
                     f"The receipt of this {write.kind.value} must agree with the app: `unknown` is the word where the"

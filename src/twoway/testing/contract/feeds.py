@@ -1,0 +1,240 @@
+"""What `changes` owes: nothing missed, whatever shares an instant, whatever changes between two pages."""
+
+from twoway.ports import Consistency
+from twoway.sdk.errors import SnapshotNeeded
+from twoway.testing.contract.trial import Heard, Trial, check, expect
+
+_MISSED = "Nothing that changed may be missed: a change that the feed skips is never carried over, and nobody notices."
+
+
+class FeedContract:
+    """The incremental listing; it asks nothing of an app that has none."""
+
+    @check
+    async def test_a_feed_begins_now(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        trial.people(3)
+        trial.settle()
+        page = await trial.connector.changes(None)
+        expect(
+            page.last and page.cursor is not None and not (page.records or page.gone or page.ids),
+            "`changes(None)` must give an empty last page whose cursor is now: what is older is the snapshot's matter.",
+            page,
+        )
+
+    @check
+    async def test_changes_tell_edits_and_new_records(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        field = await trial.plain_field()
+        edited, resting = trial.person(), trial.person()
+        trial.settle()
+        cursor = (await trial.follow(await trial.now())).cursor
+        trial.bench.advance(300)
+        trial.bench.update(edited, {field: "edited"})
+        created = trial.person()
+        trial.settle()
+        heard = await trial.follow(cursor)
+        expect(
+            {edited, created} <= heard.records.keys() | heard.named, _MISSED, sorted(heard.records.keys() | heard.named)
+        )
+        if edited in heard.records:
+            expect(
+                heard.records[edited].values[field] == "edited",
+                "Once `lag` is over, `changes` must show what a record holds now.",
+            )
+        after = await trial.follow(heard.cursor)
+        expect(not after.gone, "`changes` must not tell of a live record that it is gone.", sorted(after.gone))
+        expect(
+            resting in trial.bench.live() and resting not in heard.gone,
+            "`changes` must not tell of a live record that it is gone.",
+        )
+
+    @check
+    async def test_an_edit_at_the_instant_of_the_last_read_is_told_next(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        field = await trial.plain_field()
+        first, second, third = trial.people(3)
+        trial.settle()
+        cursor = (await trial.follow(await trial.now())).cursor
+        seen = Heard()
+        trial.bench.update(first, {field: "1"})
+        for record_id in (second, third):
+            heard = await trial.follow(cursor)
+            cursor = heard.cursor
+            for page in heard.pages:
+                seen.add(page)
+            trial.bench.update(record_id, {field: "2"})
+        trial.settle()
+        heard = await trial.follow(cursor)
+        for page in heard.pages:
+            seen.add(page)
+        found = {record_id for record_id in (first, second, third) if record_id in seen.records or record_id in seen.named}
+        expect(
+            found == {first, second, third},
+            f"{_MISSED} The clock of an app is coarse: a record may change after the read, in the very instant that the"
+            " read ended with. Read an overlap of `resolution` again.",
+            f"{len(found)} of 3",
+        )
+        stale = [
+            record_id
+            for record_id in (second, third)
+            if record_id in seen.records and seen.records[record_id].values[field] != "2"
+        ]
+        expect(not stale, f"{_MISSED} The last word of the feed must be the present.", stale)
+
+    @check
+    async def test_many_changes_of_one_instant_are_all_told(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        trial.person()
+        trial.settle()
+        cursor = (await trial.follow(await trial.now())).cursor
+        trial.bench.advance(300)
+        ids = set(trial.people(trial.bench.many))
+        trial.settle()
+        heard = await trial.follow(cursor)
+        missing = ids - heard.records.keys() - heard.named
+        expect(
+            not missing,
+            f"{_MISSED} An import gives many records one instant: the edge of a page then falls between equals.",
+            f"{len(missing)} of {len(ids)} missed, on {len(heard.pages)} pages",
+        )
+
+    @check
+    async def test_changes_between_two_pages_are_told_in_this_read_or_the_next(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        field = await trial.plain_field()
+        trial.person()
+        trial.settle()
+        cursor: str | None = (await trial.follow(await trial.now())).cursor
+        trial.bench.advance(300)
+        ids = trial.people(trial.bench.many)
+        trial.settle()
+        heard = Heard(cursor=cursor)
+        edited: dict[str, str] = {}
+        while not heard.pages or not heard.pages[-1].last:
+            before = heard.cursor
+            page = await trial.connector.changes(before)
+            heard.add(page)
+            trial.moved(before, page)
+            turn = len(heard.pages)
+            told = [record.id for record in page.records if record.id not in edited]
+            waiting = [one for one in ids if one not in heard.records and one not in edited]
+            for record_id in (*told[:2], *told[-2:], *waiting[:2], *waiting[-2:]) if turn <= 3 else ():
+                edited[record_id] = f"edited after page {turn}"
+                trial.bench.update(record_id, {field: edited[record_id]})
+            trial.bench.advance(0.4)
+        trial.settle()
+        after = await trial.follow(heard.cursor)
+        for page in after.pages:
+            heard.add(page)
+        missing = set(ids) - heard.records.keys() - heard.named
+        expect(
+            not missing,
+            f"{_MISSED} Records that change meanwhile move within the listing; those that rest must not fall between"
+            " two pages (page by time and id, not by offset).",
+            f"{len(missing)} of {len(ids)} missed",
+        )
+        stale = [
+            record_id
+            for record_id, text in edited.items()
+            if record_id in heard.records and record_id not in heard.named
+            if heard.records[record_id].values[field] != text
+        ]
+        expect(
+            not stale,
+            f"{_MISSED} What changed while the pages were read must come in this read or in the next.",
+            f"{len(stale)} of {len(edited)} edits missed",
+        )
+
+    @check
+    async def test_a_kept_cursor_goes_on_in_a_fresh_connector(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        field = await trial.plain_field()
+        ids = trial.people(3)
+        trial.settle()
+        cursor = (await trial.follow(await trial.now())).cursor
+        trial.bench.advance(3600)
+        for record_id in ids:
+            trial.bench.update(record_id, {field: "edited"})
+        trial.settle()
+        for attempt in ("first", "second"):
+            heard = await trial.follow(cursor, connector=trial.open())
+            expect(
+                set(ids) <= heard.records.keys() | heard.named,
+                "A cursor must hold all that the listing needs, and stay good until the next one is stored: the process"
+                f" may end in between. (This is the {attempt} read from it, by a new connector.)",
+                f"{len(heard.records)} records",
+            )
+
+    @check
+    async def test_a_feed_at_rest_stays_at_rest(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        ids = trial.people(3)
+        cursor: str | None = await trial.now()
+        told: set[str] = set()
+        for _ in range(8):
+            trial.bench.advance(300)
+            heard = await trial.follow(cursor)
+            cursor = heard.cursor
+            expect(cursor is not None, "The last page of `changes` must give the cursor of the next read.")
+            told = heard.records.keys() | heard.gone
+        expect(told <= set(ids), "`changes` must tell nothing but records of this collection.", sorted(told))
+
+    @check
+    async def test_a_foreign_cursor_asks_for_a_snapshot(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        for cursor in ("", "x", "{}", "[]", "null", '{"feed":"another.app","v":1,"since":1}', "\x00é"):
+            try:
+                await trial.connector.changes(cursor)
+            except SnapshotNeeded:
+                continue
+            expect(
+                False,
+                "A cursor that this connector did not make must raise `SnapshotNeeded`: to guess a position is to miss"
+                " changes.",
+                cursor,
+            )
+
+    @check
+    async def test_an_expired_cursor_asks_for_a_snapshot(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        trial.person()
+        expired = trial.bench.expire(await trial.now())
+        if expired is None:
+            return
+        try:
+            await trial.follow(expired)
+        except SnapshotNeeded:
+            return
+        expect(False, "An expired cursor must raise `SnapshotNeeded`: from an empty answer the gap cannot be seen.")
+
+    @check
+    async def test_deletions_are_told_where_that_is_declared(self, trial: Trial) -> None:
+        caps = trial.caps
+        if caps.feed is Consistency.NONE:
+            expect(not caps.feed_deletions, "Without a feed there is none that could tell deletions.")
+            return
+        deleted, kept = trial.person(), trial.person()
+        trial.settle()
+        cursor = (await trial.follow(await trial.now())).cursor
+        trial.bench.advance(300)
+        trial.bench.delete(deleted)
+        trial.settle()
+        heard = await trial.follow(cursor)
+        if caps.feed_deletions:
+            expect(
+                deleted in heard.gone | heard.named,
+                "`feed_deletions` is declared: `changes` must tell a deletion, or it is seen only by a snapshot.",
+                sorted(heard.gone),
+            )
+        expect(deleted not in heard.records, "`changes` must not list a deleted record as live once `lag` is over.")
+        expect(kept not in heard.gone, "`changes` must not tell of a live record that it is gone.")
