@@ -63,7 +63,7 @@ on_create:
   right: { status: subscribed }
   left: { lifecyclestage: lead }
 fields:
-  email: { left: email, right: email_address, type: email }
+  email: { left: email, right: email_address, type: email, blank: fill }
   name:
     left: { join: [firstname, lastname], with: " ", split: last }
     right: merge_fields.NAME
@@ -90,7 +90,7 @@ on_create:
   left: { lifecyclestage: lead }
 conflict: review
 fields:
-  email: { left: email, right: email, type: email }
+  email: { left: email, right: email, type: email, blank: fill }
   name:
     left: { join: [firstname, lastname], with: " ", split: last }
     right: name
