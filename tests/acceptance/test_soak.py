@@ -11,6 +11,8 @@ def test_a_daemon_that_is_killed_loses_nothing_and_makes_nothing_twice(tmp_path:
     assert found.edits >= 100
     assert found.api_writes >= found.verdict.said, "it did work between the kills"
     assert found.verdict.fine, found.verdict.text()
+    kept = found.verdict.kept + found.verdict.in_history
+    assert kept >= 0.9 * found.verdict.said, found.verdict.text()
     # The limit that the documents state, in a test in which people edit all the time.
     assert len(found.verdict.unseen) <= 2, found.verdict.text()
     assert found.quiet

@@ -1,6 +1,6 @@
 """What people do by hand: links, verdicts on conflicts, another try for what was set aside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from twoway.core.model import Instant, Side, Value
 from twoway.state.attention import ConflictRow
@@ -58,6 +58,17 @@ def resolve(store: Store, conflict: ConflictRow, value: Value, now: Instant) -> 
         rev = store.observations.next_rev()
         for side, record_id in ((Side.LEFT, conflict.left_id), (Side.RIGHT, conflict.right_id)):
             store.observations.look_again(pair.id, side, [record_id], now, rev)
+
+
+def look_at(store: Store, pair: int, records: Iterable[tuple[Side, str]], now: Instant) -> None:
+    """Read these records and their counterparts again in the next cycle, whatever their apps list."""
+    with store.commit("by hand"):
+        rev = store.observations.next_rev()
+        for side, record_id in records:
+            store.observations.look_again(pair, side, [record_id], now, rev)
+            found = store.links.of(pair, side, record_id)
+            if found is not None:
+                store.observations.look_again(pair, side.other, [found.ids[side.other]], now, rev)
 
 
 def retry(store: Store, pair: int, now: Instant, side: Side | None = None, record_id: str | None = None) -> int:

@@ -287,7 +287,8 @@ def _may_be_ours(run: Run, row: Observation, pending: Instant | None) -> bool:
     """Whether this may be a record that we made ourselves, by a create of which the answer was lost."""
     if pending is None:
         return False
-    return row.created is None or row.created >= pending - run.app(row.side).capabilities.resolution
+    slack = run.app(row.side).capabilities.resolution + run.pair.tuning.skew
+    return row.created is None or row.created >= pending - slack
 
 
 def _leave_out(run: Run, row: Observation, reason: str) -> None:

@@ -132,9 +132,32 @@ def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *,
 
 
 def _born(run: Run, side: Side, operation: StagedOperation) -> list[Observation]:
-    since = (operation.sent_at or 0) - run.app(side).capabilities.resolution
-    rows = run.store.observations.born_since(run.pair.id, side, since)
-    return [row for row in rows if not _set_aside(run, side, row.record_id)]
+    """The unlinked records that the create may have made: born while the request could land, and not somebody else's.
+
+    A record that nobody has touched since it was born, and that holds something else than was sent, is not ours. Only a
+    clock that counts milliseconds can say so: within the second of another a person, or a rule of the app, has time.
+    """
+    capabilities, skew = run.app(side).capabilities, run.pair.tuning.skew
+    slack, exact = capabilities.resolution + skew, capabilities.resolution <= 1
+    since = (operation.sent_at or 0) - slack
+    until = (operation.lost_at or 0) + capabilities.request_lifetime + slack
+    wanted = receipts.normal(run, side, operation.edit.changed)
+    told = {
+        name: value
+        for name, value in wanted.items()
+        if capabilities.rewrites.isdisjoint(run.mapping(side).app_fields(name))
+    }
+    return [
+        row
+        for row in run.store.observations.born_since(run.pair.id, side, since)
+        if not _set_aside(run, side, row.record_id)
+        and (row.created is None or row.created <= until)
+        and not (exact and row.created is not None and row.modified == row.created and _differs(row, told))
+    ]
+
+
+def _differs(row: Observation, wanted: Mapping[str, Value]) -> bool:
+    return any(row.values.get(name) != value for name, value in wanted.items())
 
 
 def _set_aside(run: Run, side: Side, record_id: str) -> bool:

@@ -33,6 +33,8 @@ class Tuning:
     """A parked record, and an account that refused us, are tried again after so long."""
     duplicate_retry: int = 3_600_000
     """Records with the same key are looked at again after so long, without any request."""
+    skew: int = 60_000
+    """How far an app's clock may be from ours, where its creation times are held against the time of a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from twoway.config.load import Config, PairConfig
 from twoway.config.settings import Access
 from twoway.core.model import Instant, Side
+from twoway.engine import byhand
 from twoway.engine import lease as leases
 from twoway.engine.accounts import Accounts
 from twoway.engine.app import App
@@ -208,7 +209,6 @@ class Service:
 
     def _name_records(self, pair: PairContext, records: Iterable[str]) -> None:
         """Look at these records, as `ACCOUNT:ID`, and at their counterparts, without polling."""
-        observations, links = self.store.observations, self.store.links
         sides = {account: side for side, account in pair.names().items()}
         named = []
         for record in records:
@@ -218,13 +218,7 @@ class Service:
                     f"{record!r} names no record of {pair.name}", f"Write {' or '.join(f'{a}:ID' for a in sides)}"
                 )
             named.append((sides[account], record_id))
-        with self.store.commit("record"):
-            rev = observations.next_rev()
-            for side, record_id in named:
-                observations.look_again(pair.id, side, [record_id], self.clock.now(), rev)
-                link = links.of(pair.id, side, record_id)
-                if link is not None:
-                    observations.look_again(pair.id, side.other, [link.ids[side.other]], self.clock.now(), rev)
+        byhand.look_at(self.store, pair.id, named, self.clock.now())
 
     # -- plans and approvals
 

@@ -4,25 +4,36 @@
     found.violations            # what `twoway.testing.invariants` holds against it
     found.trace                 # everything that happened, to read
 
-People edit both sides at any fault point; requests and answers get lost, land late, or are refused for now; listings
-show the past; the process dies before and after each remote call and each commit, and starts anew on the same state.
-Then everybody rests: the pair must agree before a snapshot, and write nothing after it.
+People edit both sides at any fault point, decide conflicts, and take cycles back; requests and answers get lost, land
+late, or are refused for now; listings show the past, or too little; two processes believe that the pair is theirs; the
+process dies before and after each remote call and each commit, and starts anew on the same state. Then everybody rests:
+the pair must agree before a snapshot, and write nothing after it.
+
+    python -m twoway.testing.simulator --seeds 0:10000 --jobs 2
 """
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
 
-from twoway.core.model import Fetched, Instant, Page, Raw, Receipt, Side, Write
-from twoway.engine import cycle
-from twoway.engine.cycle import Ending
+from twoway.core.model import Instant, Side, Write
+from twoway.core.plan import State
+from twoway.engine import byhand
+from twoway.engine.cycle import Ending, Kind, Report
 from twoway.engine.run import Tuning
-from twoway.sdk.errors import TryLater
+from twoway.engine.undo import run_undo
+from twoway.state.errors import LeaseLost
 from twoway.testing import invariants
-from twoway.testing.memory import DuplicateKey, MemoryApp, MemoryConnector
-from twoway.testing.scenarios import FIELDS, MAPPED, UNMAPPED, History, Scenario, Sent, scenario
+from twoway.testing.faults import Unreliable
+from twoway.testing.memory import MemoryConnector
+from twoway.testing.people import People
+from twoway.testing.scenarios import FIELDS, History, Scenario, Sent, scenario
 from twoway.testing.world import World
+
+REST = 40
+"""Seconds between two cycles while everybody rests."""
 
 
 class Crash(BaseException):
@@ -35,31 +46,33 @@ class Simulator:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.rng = random.Random(scenario.seed)
-        self.trace: list[str] = []
-        self.sent: dict[str, Sent] = {}
-        self.edits, self.faults = scenario.edits, scenario.faults
-        self.quiet = self.dead = self._running = False
+        self.quiet = self.dead = self._running = self._taken_over = False
         self.points = 0
         """Fault points that were passed."""
         self.crash_at: int | None = None
         """The process dies at the fault point of this number."""
-        self._count = 0
+        self._faults = 0
         self._began: Instant = 0
         self._late: list[tuple[Instant, MemoryConnector, Write]] = []
         self._logged = dict.fromkeys(Side, 0)
-        self.world = World(
+        self._halted = False
+        world = World(
             scenario.spec,
             manners=scenario.manners,
             fields=FIELDS,
             fault=self.point,
-            tuning=Tuning(retry=60_000, duplicate_retry=60_000),
+            tuning=Tuning(retry=60_000, duplicate_retry=60_000, skew=0),
+            settle=scenario.settle,
             connect=lambda app: Unreliable(app, self),
         )
-        for app in self.world.apps.values():
+        self.world = world
+        self.found = History(scenario, world)
+        self.people = People(self.found, self.say)
+        for app in world.apps.values():
             app.lateness = lambda app=app: self.rng.randint(0, app.manner.lag)  # type: ignore[misc]  # bound early
-        self._start = self.world.clock.now()
+        self._start = world.clock.now()
 
-    # -- time, faults and people
+    # -- time and faults
 
     def say(self, what: str) -> None:
         """Add a line to the trace, after the writes that the apps accepted since the last one."""
@@ -68,40 +81,57 @@ class Simulator:
             for change in app.log[self._logged[side] :]:
                 self._logged[side] = len(app.log)
                 values = ", ".join(f"{name}: {old} -> {new}" for name, (old, new) in change.fields.items())
-                self.trace.append(f"{self._time(change.at)} {change.who} {change.kind} {change.id} {{{values}}}")
-        self.trace.append(f"{self._time(self.world.clock.now())} {what}")
+                self.found.trace.append(f"{self._time(change.at)} {change.who} {change.kind} {change.id} {{{values}}}")
+        self.found.trace.append(f"{self._time(self.now())} {what}")
 
     def _time(self, at: Instant) -> str:
         return f"{(at - self._start) / 1000:8.3f}"
 
+    def now(self) -> Instant:
+        return self.world.clock.now()
+
+    def number(self, below: int) -> int:
+        return self.rng.randrange(below)
+
     def point(self, name: str) -> None:
-        """A fault point: time passes, late requests land, people edit, the process may die."""
+        """A fault point: time passes, late requests land, people act, the process may die."""
         if self.dead:
             raise Crash
         if not self._running:
             return
-        self.wait(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
         self.points += 1
+        if self.quiet:
+            if self.points == self.crash_at:
+                self._die(name)
+            return
+        self.wait(self.rng.choice((0, 0, 0, 0.5, 1, 2)))
         if self.points == self.crash_at:
             self._die(name)
-        if self.quiet:
-            return
-        while self.edits > 0 and self.rng.random() < self.scenario.edit_share:
-            self.edit()
-        if self.faults > 0 and self.rng.random() < self.scenario.crash_share:
-            self.faults -= 1
+        while self.people.edits < self.scenario.edits and self.rng.random() < self.scenario.edit_share:
+            self.people.edit()
+        # Within a transaction nobody else can write to the state.
+        if not name.startswith("before commit") and self.scenario.by_hand and self.rng.random() < 0.02:
+            self.people.at_any_time(self.rng)
+        if self.strikes("CRASH", self.scenario.crash_share):
             self._die(name)
 
     def _die(self, name: str) -> NoReturn:
-        self.say(f"CRASH {name}")
+        self.say(f"dies {name}")
+        self.found.tally["CRASH"] += 1
         self.dead = True
         raise Crash
 
-    def strikes(self, share: float) -> bool:
-        """Whether a fault is to happen."""
-        if self.quiet or self.faults <= 0 or self.rng.random() >= share:
+    def strikes(self, what: str, share: float) -> bool:
+        """Whether a fault is to happen; if so the trace tells."""
+        if self.quiet or self.rng.random() >= share * self.scenario.fault_share:
             return False
-        self.faults -= 1
+        if self._faults >= self.scenario.faults + 6:
+            return False
+        self._faults += 1
+        if f"f{self._faults}" in self.scenario.without:
+            return False
+        self.found.tally["faults"] += 1
+        self.say(f"{what} (f{self._faults})")
         return True
 
     def wait(self, seconds: float) -> None:
@@ -112,109 +142,132 @@ class Simulator:
             self._late.remove(one)
             clock.advance(max(0, one[0] - clock.now()) / 1000)
             self.say(f"lands late: {one[1].write(one[2]).outcome}")
-        clock.advance((until - clock.now()) / 1000)
+        clock.advance(max(0, until - clock.now()) / 1000)
 
     def later(self, connector: MemoryConnector, write: Write) -> None:
-        """This write lands within the request's lifetime."""
         delay = self.rng.randint(0, connector.app.manner.request_lifetime)
-        self._late.append((self.world.clock.now() + delay, connector, write))
+        self._late.append((self.now() + delay, connector, write))
 
     def leaves(self, connector: MemoryConnector, writes: Sequence[Write], read: Mapping[str, int]) -> None:
-        """Note what was known when these left."""
         for write in writes:
-            self.sent[write.operation] = Sent(read.get(write.id or "", 0), self.world.clock.now(), self._began)
+            self.found.sent[write.operation] = Sent(read.get(write.id or "", 0), self.now(), self._began)
             self.say(f"sends {write.kind} {write.id or connector.app.name} as {write.operation}")
 
-    def edit(self) -> None:
-        """A person does something in one of the apps."""
-        self.edits -= 1
-        app = self.world.apps[self.rng.choice(tuple(Side))]
-        live = sorted(app.live())
-        dice = self.rng.random()
-        try:
-            if not live or dice < 0.2:
-                app.human_create(**{name: self._value(name) for name in MAPPED})
-            elif dice < 0.68:
-                self._change(app, self.rng.choice(live))
-            elif dice < 0.78:
-                if self.scenario.deletes:
-                    app.human_delete(self.rng.choice(live))
-            elif dice < 0.84:
-                if self.scenario.merges and len(live) > 1:
-                    self._merge(app, *self.rng.sample(live, 2))
-            elif dice < 0.88:
-                self._restore(app)
-            else:
-                record = self.rng.choice(live)
-                app.human_update(record, segment=None if app.records[record].values.get("segment") else "out")
-        except DuplicateKey:
+    async def takes_over(self) -> None:
+        if self._taken_over:
             return
-
-    def _change(self, app: MemoryApp, record_id: str) -> None:
-        name = self.rng.choice(("name", "name", "phone", "email", UNMAPPED))
-        old = [c.fields[name][0] for c in app.log if c.id == record_id and name in c.fields and c.fields[name][0]]
-        if old and self.rng.random() < 0.2:
-            app.human_update(record_id, **{name: self.rng.choice(old)})
-        elif self.scenario.blanks and name != "email" and self.rng.random() < 0.2:
-            app.human_update(record_id, **{name: None})
-        else:
-            app.human_update(record_id, **{name: self._value(name)})
-
-    def _value(self, name: str) -> str:
-        self._count += 1
-        if name == "email":
-            return f"e{self.rng.randint(1, self.scenario.addresses)}@example.org"
-        return f"{name}{self._count}{'+' if self.rng.random() < 0.3 else ''}"
-
-    def _merge(self, app: MemoryApp, loser: str, survivor: str) -> None:
-        app.human_merge(loser, survivor)
-        app.human_update(survivor, name=app.records[loser].values.get("name"))
-
-    def _restore(self, app: MemoryApp) -> None:
-        dead = [record for record in app.records.values() if not record.alive]
-        if not dead:
-            return
-        record = self.rng.choice(dead)
-        if not app.has_key(record.values, besides=record.id):
-            app.human_restore(record.id)
-
-    def _decide(self) -> None:
-        """A person decides a conflict, if there is one."""
-        store, pair = self.world.store, self.world.pair
-        rows = [row for row in store.attention.conflicts(pair.id) if row.state == "open"]
-        if not rows:
-            return
-        row = self.rng.choice(rows)
-        value = self.rng.choice((row.left, row.right))
-        self.world.decide(row.id, value)
-        self.say(f"decides conflict of {row.left_id} {row.right_id}: {row.field} = {value}")
+        self._taken_over = True
+        began = self._began
+        self._told(await self.world.cycle(after=0))
+        self._began = began
+        self._taken_over = False
+        self.say("the first process goes on")
 
     # -- the play
 
     async def play(self) -> History:
         """The whole history, judged."""
-        for _ in range(self.scenario.cycles):
-            await self.cycle(snapshot=self.rng.random() < 0.2, after=self.rng.choice((0, 1, 5, 20)))
-            if self.edits > 0 and self.rng.random() < 0.7:
-                self.edit()
-            if self.rng.random() < 0.3:
-                self._decide()
+        number = 0
+        while number < self.scenario.cycles or (self._unfinished() and number < self.scenario.cycles + 12):
+            number += 1
+            if number > self.scenario.cycles and self._faults < self.scenario.faults:
+                self._faults += 1
+                if f"f{self._faults}" not in self.scenario.without:
+                    self.found.tally["faults"] += 1
+                    self.crash_at = self.points + self.rng.randint(1, 30)
+            await self._turn()
+            left = self.scenario.edits - self.people.edits
+            for _ in range(min(left, self.rng.choice((0, 1, 1, 3)) if number < self.scenario.cycles else 4)):
+                self.people.edit()
+            if self.scenario.by_hand:
+                await self._between()
         return await self.judged()
 
-    async def judged(self, rest: int = 9) -> History:
-        """Let everybody rest for so many cycles, and judge what came of it."""
-        found = History(self.scenario, self.world, self.trace, self.sent)
+    def _unfinished(self) -> bool:
+        return self.people.edits < self.scenario.edits or self._faults < self.scenario.faults
+
+    async def _turn(self) -> None:
+        after = self.rng.choice((0, 1, 5, 20))
+        if self._halted and self.rng.random() < 0.5:
+            self.wait(after)
+            return
+        self._approve()
+        dice = self.rng.random()
+        if dice < 0.15 and self.world.store.pairs.ensure(self.world.pair.name).snapshot_at is not None:
+            self._name_records()
+            await self.cycle(Kind.RECORD, after=after)
+        else:
+            await self.cycle(Kind.SNAPSHOT if dice < 0.35 else Kind.INCREMENTAL, after=after)
+
+    def _name_records(self) -> None:
+        """A person, or a webhook, names records to look at."""
+        world = self.world
+        side = self.rng.choice(tuple(Side))
+        if known := sorted(world.apps[side].records):
+            record = self.rng.choice(known)
+            byhand.look_at(world.store, world.pair.id, [(side, record)], self.now())
+            self.say(f"names {record}")
+
+    async def _between(self) -> None:
+        if self.rng.random() < 0.3:
+            self.people.between(self.rng)
+        if self.people.undo is not None and self.rng.random() < 0.6:
+            number, staging = self.people.undo
+            self.people.undo = None
+            self.say(f"UNDO of cycle {number}")
+            self.found.tally["by hand"] += 1
+            world = self.world
+            lease = world.store.pairs.take(world.pair.id, "person", self.now())
+            await self._run(run_undo(world.pair, world.store, world.clock, lease, staging))
+        if self.rng.random() < 0.3:
+            self.people.at_any_time(self.rng)
+
+    async def cycle(self, kind: Kind = Kind.INCREMENTAL, *, after: float) -> None:
+        """One cycle of a process that may die in it."""
+        self.wait(after)
+        self._began = self.now()
+        self.say(f"cycle {kind}")
+        await self._run(self.world.cycle(kind, after=0))
+
+    async def _run(self, work: Coroutine[Any, Any, Report]) -> None:
+        self._running = True
+        try:
+            self._told(await work)
+        except LeaseLost:
+            self.say("the lease is another's")
+        except Crash:
+            self.dead = self._taken_over = False
+            self.world.start()
+        finally:
+            self._running = False
+
+    def _told(self, report: Report) -> None:
+        if report.error is not None:
+            self.say(f"failed: {report.error}")
+        if report.ending is Ending.HELD:
+            self.say(f"held: {report.reasons}")
+            self._halted = True
+
+    def _approve(self) -> None:
+        if self._halted:
+            self.say("approves")
+            self.world.approve()
+            self._halted = False
+
+    # -- the judgement
+
+    async def judged(self, rest: int = 12) -> History:
+        """Let everybody rest for at most so many cycles, and judge what came of it."""
+        found = self.found
         self.quiet = True
         self.say("REST")
-        for _ in range(rest):
-            await self.cycle(snapshot=False, after=40)
+        await self._rest(rest, snapshots=False)
         unseen = not all(manner.feed_deletions and manner.feed_merges for manner in self.scenario.manners.values())
-        early = invariants.convergence(found, deletions=not unseen)
-        for number in range(rest * 2 // 3):
-            await self.cycle(snapshot=number % 2 == 0, after=40)
+        early = invariants.convergence(found, deletions=not unseen, told=True)
+        await self._rest(rest, snapshots=True)
         written = [len(app.log) for app in self.world.apps.values()]
         for _ in range(2):
-            await self.cycle(snapshot=True, after=40)
+            await self._resting(Kind.SNAPSHOT)
         for app, before in zip(self.world.apps.values(), written, strict=True):
             found.violations += [f"not quiet: {change.kind} {change.id}" for change in app.log[before:]]
         self.say("END")
@@ -224,83 +277,31 @@ class Simulator:
         self.world.store.close()
         return found
 
-    async def cycle(self, *, snapshot: bool, after: float) -> None:
-        """One cycle of a process that may die in it; whoever holds a plan approves it."""
-        self.wait(after)
-        self._began = self.world.clock.now()
-        kind = cycle.Kind.SNAPSHOT if snapshot else cycle.Kind.INCREMENTAL
-        self.say(f"cycle {kind}")
-        self._running = True
-        try:
-            report = await self.world.cycle(kind, after=0)
-        except Crash:
-            self.dead = self._running = False
-            self.world.start()
-            return
-        self._running = False
-        if report.error is not None:
-            self.say(f"failed: {report.error}")
-        if report.ending is Ending.HELD:
-            self.say(f"approves: {report.reasons}")
-            self.world.approve()
+    async def _rest(self, most: int, *, snapshots: bool) -> None:
+        """Cycles until nothing is left to be done, by all that twoway itself knows."""
+        calm = 0
+        for number in range(most):
+            before = sum(len(app.log) for app in self.world.apps.values())
+            await self._resting(Kind.SNAPSHOT if snapshots and number % 2 == 0 else Kind.INCREMENTAL)
+            still = sum(len(app.log) for app in self.world.apps.values()) == before and self._settled()
+            calm = calm + 1 if still else 0
+            if calm == 2:
+                return
+
+    async def _resting(self, kind: Kind) -> None:
+        self._approve()
+        await self.cycle(kind, after=REST)
+
+    def _settled(self) -> bool:
+        store, pair = self.world.store, self.world.pair
+        due = store.observations.next_due(pair.id)
+        live = store.operations.in_state(pair.id, State.PLANNED, State.HELD, State.SENT, State.UNKNOWN)
+        return not (self._late or live or self._halted) and (due is None or due > self.now() + 200_000)
 
 
-class Unreliable(MemoryConnector):
-    """A connector between which and its app requests and answers get lost."""
-
-    def __init__(self, app: MemoryApp, simulator: Simulator) -> None:
-        super().__init__(app)
-        self._simulator = simulator
-        self._read: dict[str, int] = {}
-
-    async def changes(self, cursor: str | None) -> Page:
-        await self._travel()
-        return await super().changes(cursor)
-
-    async def snapshot(self, cursor: str | None) -> Page:
-        await self._travel()
-        return await super().snapshot(cursor)
-
-    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
-        await self._travel()
-        self._read.update(dict.fromkeys(ids, len(self.app.log)))
-        return await super().fetch(ids)
-
-    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
-        await self._travel()
-        return await super().find(field, values)
-
-    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        simulator = self._simulator
-        simulator.leaves(self, writes, self._read)
-        await self._travel()
-        if simulator.strikes(0.06):
-            simulator.say("LOST on the way")
-            raise TryLater("no answer", sent=True)
-        if simulator.strikes(0.06):
-            simulator.say("LOST, to land late")
-            for write in writes:
-                simulator.later(self, write)
-            return [Receipt.unknown("no answer")] * len(writes)
-        refused = [simulator.strikes(0.03) for _ in writes]
-        receipts = [
-            Receipt.later("busy") if no else self.write(write) for write, no in zip(writes, refused, strict=True)
-        ]
-        simulator.say("answers " + ", ".join(receipt.outcome for receipt in receipts))
-        if simulator.strikes(0.1):
-            simulator.say("LOST answer")
-            return [Receipt.unknown("no answer")] * len(writes)
-        return receipts
-
-    async def _travel(self) -> None:
-        """Let the other side's work go on meanwhile; an app that is busy says so."""
-        for _ in range(self._simulator.rng.choice((0, 0, 1, 3))):
-            await asyncio.sleep(0)
-        if self._simulator.strikes(0.03):
-            self._simulator.say(f"BUSY {self.app.name}")
-            raise TryLater("busy")
-
-
-def history(seed: int) -> History:
+def history(seed: int, without: frozenset[str] = frozenset()) -> History:
     """Play the history of a seed and judge it."""
-    return asyncio.run(Simulator(scenario(seed)).play())
+    chosen = scenario(seed)
+    if without:
+        chosen = replace(chosen, without=without)
+    return asyncio.run(Simulator(chosen).play())

@@ -51,13 +51,14 @@ class World:
         self.spec = spec or plain_spec(fields)
         self.fault = fault
         self.settle = settle
-        self.tuning = tuning or Tuning(retry=60_000)
+        self.tuning = tuning or Tuning(retry=60_000, skew=0)
         manners = manners or {}
         self.apps = {
             side: MemoryApp(self.spec.side(side).account, fields, self.clock, manners.get(side)) for side in Side
         }
         self.left, self.right = self.apps[Side.LEFT], self.apps[Side.RIGHT]
         self.store = Store(path, "sim", fault=self._point)
+        self._mapping = compile_mapping(self.spec)
         self.start()
 
     def _point(self, name: str) -> None:
@@ -65,13 +66,13 @@ class World:
 
     def start(self, spec: MappingSpec | None = None) -> None:
         """What a process does when it starts; with another mapping, if one is given."""
-        self.spec = spec or self.spec
-        mapping = compile_mapping(self.spec)
+        if spec is not None:
+            self.spec, self._mapping = spec, compile_mapping(spec)
         row = self.store.pairs.ensure(self.spec.pair)
         self.pair = PairContext(
             id=row.id,
             name=row.name,
-            mapping=mapping,
+            mapping=self._mapping,
             apps={
                 side: App(self._connect(self.apps[side]), self.apps[side].name, side, self.clock, self._point)
                 for side in Side
