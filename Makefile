@@ -28,8 +28,9 @@ test-core: $(READY)
 	@$(PY) -m pytest tests/core -q --cov=twoway.core --cov-branch --cov-fail-under=100 \
 		--cov-report=term-missing:skip-covered
 
+# A file's tests stay in one process: they share its servers.
 test-rest: $(READY)
-	@$(PY) -m pytest -q --ignore=tests/core
+	@$(PY) -m pytest -q --ignore=tests/core -n auto --dist loadfile
 
 check: lint format types layers rules ## Lint, format, types, layers, and the repository's own rules
 
