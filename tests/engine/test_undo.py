@@ -1,11 +1,13 @@
 """Taking a cycle back: three-way, and for good."""
 
 import asyncio
+from dataclasses import replace
 
 from twoway.core.model import Side
+from twoway.core.spec import Location
 from twoway.engine.cycle import Ending
 from twoway.engine.undo import plan_undo, run_undo
-from twoway.testing.world import World
+from twoway.testing.world import World, plain_spec
 
 ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
 
@@ -89,5 +91,33 @@ def test_an_undo_can_be_undone() -> None:
         await _undo(world, undone.id)
         await world.cycle()
         assert world.right.live()[there]["name"] == "Anna"
+
+    asyncio.run(story())
+
+
+def test_an_opt_out_is_not_taken_back() -> None:
+    async def story() -> None:
+        spec = plain_spec(("email", "status"))
+        fields = tuple(
+            replace(
+                one,
+                type="consent",
+                left=Location(path="status", opted_out=("out",), opted_in="in"),
+                right=Location(path="status", opted_out=("out",), opted_in="in"),
+            )
+            if one.name == "status"
+            else one
+            for one in spec.fields
+        )
+        world = World(replace(spec, fields=fields), fields=("email", "status"))
+        here = world.left.human_create(email="ann@example.org", status="in")
+        there = world.right.human_create(email="ann@example.org", status="in")
+        await world.cycle()
+        world.left.human_update(here, status="out")
+        report = await world.cycle()
+        assert world.right.live()[there]["status"] == "out"
+        (told,) = await _undo(world, report.cycle)
+        assert "an opt-out is not taken back" in told
+        assert world.right.live()[there]["status"] == "out"
 
     asyncio.run(story())

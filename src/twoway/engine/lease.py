@@ -27,7 +27,7 @@ class PairBusy(Exception):
     def __init__(self, pair: str, holder: str, seconds: int) -> None:
         super().__init__(
             f"{pair} is busy: {holder} is working on it (last sign of life {seconds} s ago). "
-            "Wait for it to end, or use --wait"
+            "Try again in a moment; `twoway sync --wait` waits by itself"
         )
         self.pair = pair
 

@@ -7,9 +7,11 @@ while they show just these, nothing is carried over again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twoway.core.model import Kind, Side
+from twoway.core.model import Kind, Side, Value
 from twoway.core.plan import State
 from twoway.core.reconcile import UNDONE, Edit
+from twoway.core.resolve import OPTED_OUT
+from twoway.core.rules import Shape
 from twoway.engine import apply
 from twoway.engine.cycle import Ending, Report
 from twoway.engine.plans import PlanLine, line
@@ -61,9 +63,13 @@ def _reverse(pair: PairContext, store: Store, operation: StagedOperation) -> tup
         return None, f"{account}:{operation.record_id} is no longer linked"
     stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
     base = link.bases[operation.side]
-    back = {name: old for name, old in edit.expect.items() if base.get(name) == stored.get(name)}
-    edited = sorted(set(edit.expect) - set(back))
-    reason = f"{account}:{operation.record_id} {', '.join(edited)}: changed since" if edited else ""
+    unedited = {name: old for name, old in edit.expect.items() if base.get(name) == stored.get(name)}
+    consent = {name for name in unedited if _opts_in(pair, name, stored.get(name))}
+    back = {name: old for name, old in unedited.items() if name not in consent}
+    edited = sorted(set(edit.expect) - set(unedited))
+    reasons = [f"{', '.join(edited)}: changed since"] if edited else []
+    reasons += [f"{name}: an opt-out is not taken back; only the person may opt in again" for name in sorted(consent)]
+    reason = f"{account}:{operation.record_id} {'; '.join(reasons)}" if reasons else ""
     if not back:
         return None, reason
     reverse = Edit(
@@ -74,6 +80,12 @@ def _reverse(pair: PairContext, store: Store, operation: StagedOperation) -> tup
         rules=dict.fromkeys(back, UNDONE),
     )
     return _staging(reverse, operation, link.id), reason
+
+
+def _opts_in(pair: PairContext, name: str, stored: Value) -> bool:
+    """Whether taking this write back would subscribe somebody again."""
+    rule = pair.mapping.rules.fields.get(name)
+    return rule is not None and rule.shape is Shape.CONSENT and stored == OPTED_OUT
 
 
 def _reverse_create(
