@@ -15,7 +15,7 @@ from tests.acceptance.shelf import Shelf, Stored
 from twoway.engine.cycle import Kind
 
 PAIR = "crm-cards"
-PEOPLE = 125
+PEOPLE = 625
 """Of whom the CRM has four in five, and the address book four in five."""
 PATIENCE = 30.0
 
