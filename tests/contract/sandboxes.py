@@ -1,5 +1,6 @@
 """A bench over a look-alike app in the same process, on the app's virtual clock."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -7,12 +8,12 @@ import httpx
 
 from tests.connectors.vendor_account import PortClock
 from twoway.sandbox.kit import VendorApp, VirtualClock, in_process
-from twoway.sdk import Connector, ConnectorContext, ConnectorFactory, Instant
+from twoway.sdk import Connector, ConnectorContext, Instant
 from twoway.sdk.http import make_open_http
 from twoway.testing.contract import RETRY_AFTER, Bench, Setup, Trouble
 
 START = 1_750_000_000.0
-NO_HUMANS_WROTE = {"POST", "PUT", "PATCH", "DELETE"}
+SKEWS = {Setup.CLOCK_AHEAD: 3600.0, Setup.CLOCK_BEHIND: -3600.0}
 
 _FAULTS: Mapping[Trouble, Mapping[str, Any]] = {
     Trouble.LOST_REQUEST: {"kind": "lost_request"},
@@ -27,10 +28,20 @@ _FAULTS: Mapping[Trouble, Mapping[str, Any]] = {
 }
 
 
+class SkewedClock(PortClock):
+    """The clock of a machine that is `skew` seconds ahead of the app."""
+
+    def __init__(self, clock: VirtualClock, skew: float) -> None:
+        super().__init__(clock)
+        self._skew = round(skew * 1000)
+
+    def now(self) -> Instant:
+        return super().now() + self._skew
+
+
 class SandboxBench(Bench):
     """`writing` matches method and path of the requests that ask for a change."""
 
-    factory: ClassVar[ConnectorFactory]
     settings: ClassVar[Mapping[str, Any]]
     options: ClassVar[Mapping[str, Any]] = {}
     login: ClassVar[Mapping[str, str]]
@@ -42,10 +53,14 @@ class SandboxBench(Bench):
         self.vendor = app
         self.clock = clock
 
+    @abstractmethod
+    def connect(self, context: ConnectorContext) -> Connector:
+        """The connector for this context."""
+
     def open(self, setup: Setup = Setup.RIGHT, *, times: bool = False) -> Connector:
-        port = PortClock(self.clock)
+        port = SkewedClock(self.clock, SKEWS.get(setup, 0.0))
         address = {"base_url": self.wrong_address} if setup is Setup.WRONG_ADDRESS else {}
-        return self.factory(
+        return self.connect(
             ConnectorContext(
                 account="acme",
                 settings={**self.settings, **address},

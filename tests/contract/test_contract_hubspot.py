@@ -9,8 +9,11 @@ from tests.contract.sandboxes import START, SandboxBench
 from twoway.sandbox.hubspot import HubSpotApp
 from twoway.sandbox.hubspot_properties import custom
 from twoway.sandbox.kit import VirtualClock
-from twoway.sdk import Raw, RawValues
+from twoway.sdk import Connector, ConnectorContext, Raw, RawValues
 from twoway.testing.contract import Bench, ConnectorContract
+from twoway.testing.contract.reading import FindContract
+from twoway.testing.contract.refusals import DuplicateContract
+from twoway.testing.contract.writing import WritingContract
 from twoway_connectors.hubspot import HubSpot
 
 MARKER = "twoway_operation"
@@ -25,7 +28,6 @@ PEOPLE_DEFINED = (
 
 
 class HubSpotBench(SandboxBench):
-    factory = HubSpot
     collection = "contacts"
     settings: ClassVar[Mapping[str, Any]] = {"base_url": "http://localhost"}
     login: ClassVar[Mapping[str, str]] = {"token": "pat-sandbox"}
@@ -58,6 +60,9 @@ class HubSpotBench(SandboxBench):
             "options": [{"value": option} for option in options],
         }
         self.app.objects[self.collection].define(custom(definition, START))
+
+    def connect(self, context: ConnectorContext) -> Connector:
+        return HubSpot(context)
 
     def sample(self, number: int) -> dict[str, Raw]:
         return {"email": f"person{number}@mail.test", "firstname": f"Person {number}"}
@@ -103,7 +108,12 @@ class MarkedHubSpotBench(HubSpotBench):
 
 
 class TestHubSpot(ConnectorContract):
-    @pytest.fixture(params=[HubSpotBench, MarkedHubSpotBench], ids=["plain", "marked"])
-    def bench(self, request: pytest.FixtureRequest) -> Bench:
-        bench: Bench = request.param()
-        return bench
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return HubSpotBench()
+
+
+class TestHubSpotWithMarker(FindContract, WritingContract, DuplicateContract):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return MarkedHubSpotBench()

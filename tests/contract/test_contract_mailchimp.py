@@ -9,7 +9,7 @@ from tests.contract.sandboxes import START, SandboxBench
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
 from twoway.sandbox.mailchimp_fields import custom
-from twoway.sdk import Raw, RawValues
+from twoway.sdk import Connector, ConnectorContext, Raw, RawValues
 from twoway.testing.contract import Bench, ConnectorContract
 from twoway_connectors.mailchimp import Mailchimp
 
@@ -24,7 +24,6 @@ ADDRESS = {"addr1": "1 High St", "addr2": "", "city": "Bonn", "state": "NW", "zi
 
 
 class MailchimpBench(SandboxBench):
-    factory = Mailchimp()
     collection = "members"
     settings: ClassVar[Mapping[str, Any]] = {"base_url": "http://localhost/3.0"}
     options: ClassVar[Mapping[str, Any]] = {"audience": "Customers"}
@@ -32,7 +31,7 @@ class MailchimpBench(SandboxBench):
     wrong_login: ClassVar[Mapping[str, str]] = {"api_key": "stolen-us1"}
     secrets = ("sandbox-us1", "stolen-us1")
     writing = r"/lists/[^/]+(/members/.*)?$"
-    fields = frozenset({"email_address", "status", "tags", "language", "vip", "email_type"}) | {
+    fields = frozenset({"email_address", "source", "status", "tags", "language", "vip", "email_type"}) | {
         f"{MERGE}{tag}"
         for tag in ("FNAME", "LNAME", "PHONE", "ADDRESS", "BIRTHDAY", *(str(each["tag"]) for each in PEOPLE_DEFINED))
     }
@@ -55,6 +54,9 @@ class MailchimpBench(SandboxBench):
         for definition in PEOPLE_DEFINED:
             made = custom(len(known) + 1, {"name": str(definition["tag"]).title(), **definition})
             known[made.tag] = made
+
+    def connect(self, context: ConnectorContext) -> Connector:
+        return Mailchimp()(context)
 
     def sample(self, number: int) -> dict[str, Raw]:
         return {

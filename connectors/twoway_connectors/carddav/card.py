@@ -61,6 +61,11 @@ class Card:
         """Whether this is one whole card, with its end."""
 
     @property
+    def ended(self) -> bool:
+        """Whether the card has its end: without it, it may be a part of one."""
+        return self._end is not None
+
+    @property
     def properties(self) -> Sequence[Line]:
         """The content lines between BEGIN and END, in their order."""
         return self._properties

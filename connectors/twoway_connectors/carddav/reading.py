@@ -135,7 +135,11 @@ class Reader:
         response = await self.get(id)
         if response is None:
             return Absence(id, Presence.GONE)
-        return self._record(id, Card.parse(response.body), response.headers.get("etag"), "")
+        card = Card.parse(response.body)
+        if not card.ended:
+            # Part of a card would show the rest of it as cleared.
+            return Absence(id, Presence.UNKNOWN)
+        return self._record(id, card, response.headers.get("etag"), "")
 
     def _fetched(self, part: DavResponse) -> tuple[str, Fetched] | None:
         card_id = self.id_of(part.href)

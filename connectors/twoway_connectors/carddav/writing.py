@@ -142,6 +142,7 @@ class Writer:
                 expect=_STORED | {404, 410, 412, 423},
                 retry_safe=True,
             )
+        _check_program(response)
         if response.status in _STORED:
             return Receipt.done(id)
         if response.status == 412:
@@ -152,7 +153,7 @@ class Writer:
 
     async def _put(self, id: str, card: Card, condition: Mapping[str, str], *, retry_safe: bool) -> Response:
         async with self._turn:
-            return await self._http.request(
+            response = await self._http.request(
                 "PUT",
                 self._http.link(urljoin(self._book.url, self._book.href_of(id))),
                 content=bytes(card),
@@ -160,6 +161,14 @@ class Writer:
                 expect=_ANSWERS,
                 retry_safe=retry_safe,
             )
+        _check_program(response)
+        return response
+
+
+def _check_program(response: Response) -> None:
+    """Raise for a success that a proxy or a login page tells, and not the server: nobody knows what was done."""
+    if response.status in _STORED and response.is_html:
+        raise response.unreadable("a page of HTML")
 
 
 def _set(card: Card, changed: RawValues) -> None:

@@ -7,6 +7,7 @@ address as an object of its parts: all of these stay as they are.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from twoway.sdk import FieldInfo, FieldType, Instant, Raw, RawValues, Record
@@ -50,6 +51,7 @@ STANDARD = (
 
 FIXED = frozenset(info.name for info in STANDARD if info.cleared_by is None)
 """The fields that Mailchimp cannot empty."""
+READ_ONLY = frozenset(info.name for info in STANDARD if not info.on_update)
 _STANDARD_NAMES = tuple(info.name for info in STANDARD)
 _BIRTHS = ("timestamp_opt", "timestamp_signup")
 _ALWAYS = ("contact_id", STATUS, "last_changed", *_BIRTHS)

@@ -8,7 +8,7 @@ subscribe anybody again. Members are archived and never deleted for good: that w
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from twoway.sdk import ConnectorError, Receipt, Record, TryLater, Write, discreet
+from twoway.sdk import ConnectorError, Kind, Receipt, Record, TryLater, Write, discreet
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together
@@ -20,6 +20,7 @@ from twoway_connectors.mailchimp.codec import (
     LONGEST,
     MERGE,
     OPT_OUTS,
+    READ_ONLY,
     STATUS,
     TAGS,
     Selection,
@@ -201,6 +202,8 @@ def _email(write: Write) -> str:
 def _unfit(write: Write) -> Receipt | None:
     """The receipt of a write that Mailchimp would carry out otherwise than it says: cut short, or left as it was."""
     for name, value in write.changed.items():
+        if name in READ_ONLY:
+            return Receipt.refused("Mailchimp sets this field itself", name)
         if name.startswith(MERGE) and isinstance(value, str) and len(value.strip()) > LONGEST:
             return Receipt.refused(f"Mailchimp keeps no more than {LONGEST} characters", name)
         if name in FIXED and value is None and write.kind is Kind.UPDATE:

@@ -7,6 +7,7 @@ other records are text here and numbers on the wire.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from twoway.sdk import FieldInfo, FieldType, Raw, RawValues, Record
@@ -75,7 +76,8 @@ class Codec:
         custom: dict[str, Any] = {}
         for name, value in self.normal(changed).items():
             if name.startswith(self._prefix):
-                custom[name[len(self._prefix) :]] = value
+                # As text a decimal keeps every digit.
+                custom[name[len(self._prefix) :]] = format(value, "f") if isinstance(value, Decimal) else value
             elif name == "description":
                 body["comment"] = {"body": value}
             elif name.endswith(ID_SUFFIX) and name != "external_id" and str(value).isdigit():

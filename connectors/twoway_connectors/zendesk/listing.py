@@ -31,9 +31,15 @@ class Chunk(NamedTuple):
     last: bool
 
 
-def beginning(collection: Collection, clock: Clock) -> str:
-    """The cursor of the feed that starts now."""
-    return _feed_cursor(collection, {"start": clock.now() // 1000 - EARLIER})
+async def beginning(http: HttpClient, collection: Collection, clock: Clock) -> str:
+    """The cursor of the feed that starts now; `TryLater` where by Zendesk's clock it is not that late yet.
+
+    The start is of our clock, which may be wrong. Zendesk is asked for the first page at once, for it refuses a start
+    in its last minute or later: from there, changes before the start would be missed. Behind, we only read more.
+    """
+    cursor = _feed_cursor(collection, {"start": clock.now() // 1000 - EARLIER})
+    await export(http, collection, cursor)
+    return cursor
 
 
 async def export(http: HttpClient, collection: Collection, cursor: str) -> Chunk:

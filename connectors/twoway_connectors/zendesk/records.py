@@ -118,7 +118,7 @@ class Records:
     async def changes(self, cursor: str | None) -> Page:
         """The incremental export. A deleted record is told as gone, and so is the loser of a merge."""
         if cursor is None:
-            return Page(cursor=beginning(self._collection, self._context.clock), last=True)
+            return Page(cursor=await beginning(self._http, self._collection, self._context.clock), last=True)
         found = await export(self._http, self._collection, cursor)
         return Page(
             records=[self._codec.record(shown) for shown in found.shown if is_live(shown)],

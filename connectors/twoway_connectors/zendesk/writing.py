@@ -14,7 +14,8 @@ from twoway_connectors.zendesk.identities import EMAIL, set_primary_email
 from twoway_connectors.zendesk.jobs import Jobs
 from twoway_connectors.zendesk.reading import EXTERNAL_ID, Reader
 
-_REFUSED = (400, 404, 409, 422)
+_NOT_MADE = (400, 409, 422)
+_REFUSED = (*_NOT_MADE, 404)
 
 
 class Writer:
@@ -54,10 +55,22 @@ class Writer:
         one = {Kind.CREATE: self._create, Kind.UPDATE: self._update}.get(kind, self._delete)
         return await written_together(one, writes)
 
-    @staticmethod
-    def _in_bulk(writes: Sequence[Write]) -> bool:
-        """Bulk updates know no identities: an address in one would become a secondary one."""
+    def _in_bulk(self, writes: Sequence[Write]) -> bool:
+        """Bulk updates know no identities: an address in one would become a secondary one.
+
+        Nor may a write that is refused here go along.
+        """
+        if any(self._read_only(write) for write in writes):
+            return False
         return writes[0].kind is Kind.CREATE or not any(EMAIL in write.changed for write in writes)
+
+    def _read_only(self, write: Write) -> Receipt | None:
+        """The receipt of a write to a field that Zendesk sets itself, or only when a record is created."""
+        for info in self._collection.fields:
+            writable = info.on_create if write.kind is Kind.CREATE else info.on_update
+            if info.name in write.changed and not writable:
+                return Receipt.refused(f"{info.label} cannot be written by this request", info.name)
+        return None
 
     async def _receipts(self, writes: Sequence[Write], outcomes: Sequence[Receipt | Refusal]) -> list[Receipt]:
         pairs = list(zip(writes, outcomes, strict=True))
@@ -71,6 +84,8 @@ class Writer:
     # One by one
 
     async def _create(self, write: Write) -> Receipt:
+        if refusal := self._read_only(write):
+            return refusal
         # Zendesk remembers keys for tickets only, for two hours: a second create with the same one is answered with
         # the ticket of the first.
         remembers = self._collection is TICKETS
@@ -79,12 +94,14 @@ class Writer:
             self._collection.path,
             json={self._collection.one: self._new(write)},
             headers={"idempotency-key": write.operation} if remembers else None,
-            expect=(201, *_REFUSED),
+            expect=(201, *_NOT_MADE),
             retry_safe=remembers,
         )
         return await self._receipt(answer, write)
 
     async def _update(self, write: Write) -> Receipt:
+        if refusal := self._read_only(write):
+            return refusal
         moves = self._collection is USERS and EMAIL in write.changed
         if moves:
             refusal = await set_primary_email(self._http, write, verify=self._verify)
@@ -117,6 +134,13 @@ class Writer:
         return await self._receipt(answer, write)
 
     async def _delete(self, write: Write) -> Receipt:
+        if self._collection.conditional and write.version is not None:
+            # Zendesk deletes without conditions: what can be done is to look first.
+            found = (await self._reader.fetch([str(write.id)]))[str(write.id)]
+            if not isinstance(found, Record):
+                return Receipt.gone()
+            if found.version != write.version:
+                return Receipt.moved("the record was changed since it was read")
         answer = await self._http.request("DELETE", f"{self._collection.path}/{write.id}", expect=(200, 204, *_REFUSED))
         if answer.status in {200, 204}:
             return Receipt.done(write.id)

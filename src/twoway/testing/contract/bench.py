@@ -23,6 +23,10 @@ class Setup(StrEnum):
     """With a token or password that the app does not know."""
     WRONG_ADDRESS = "wrong address"
     """With an address at which something answers that is not this app (404, or a page)."""
+    CLOCK_AHEAD = "clock ahead"
+    """On a machine whose clock is an hour ahead of the app's."""
+    CLOCK_BEHIND = "clock behind"
+    """On a machine whose clock is an hour behind the app's."""
 
 
 class Trouble(StrEnum):
@@ -61,7 +65,9 @@ class Bench(ABC):
 
     Choose at least one of each type that the app has."""
     values: ClassVar[Mapping[str, Sequence[Raw]]] = {}
-    """Values to try for a field, where the suite cannot know them (references, JSON) or may not choose them."""
+    """Values to try for a field, where the suite cannot know them (references, JSON) or may not choose them.
+
+    None at all, `()`, leaves the field out of what is written."""
     refused: ClassVar[tuple[str, Raw] | None] = None
     """A field and a value that the app will not take, now or later; None if it takes everything."""
     many: ClassVar[int] = 250
@@ -161,5 +167,5 @@ class Bench(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} lists {trouble}, and has no `trouble`: {writes}{times}{skip}")
 
-    def calm(self) -> None:
+    def calm(self) -> None:  # noqa: B027 - an app without trouble is calm by itself
         """No more trouble."""

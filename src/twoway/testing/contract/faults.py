@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from twoway.core.model import Fetched, Kind, Outcome, Page, Record, Write
+from twoway.core.model import Absence, Kind, Outcome, Presence, Record, Write
+from twoway.ports import Consistency
 from twoway.sdk.errors import AccountRefused, ConnectorError, TellUser, TryLater
 from twoway.testing.contract.bench import RETRY_AFTER, Bench, Setup, Trouble
 from twoway.testing.contract.trial import Trial, check, expect
@@ -33,13 +34,13 @@ class FaultContract:
     @check
     async def test_a_wrong_login_is_the_accounts_matter(self, trial: Trial) -> None:
         if Setup.WRONG_LOGIN in trial.bench.setups:
-            for name, call in _calls(trial, Setup.WRONG_LOGIN).items():
+            for name, call in (await _calls(trial, Setup.WRONG_LOGIN)).items():
                 await _expect_error(trial, name, call, (AccountRefused,), "a login that the app does not know")
 
     @check
     async def test_a_wrong_address_is_told_to_the_user(self, trial: Trial) -> None:
         if Setup.WRONG_ADDRESS in trial.bench.setups:
-            for name, call in _calls(trial, Setup.WRONG_ADDRESS).items():
+            for name, call in (await _calls(trial, Setup.WRONG_ADDRESS)).items():
                 await _expect_error(trial, name, call, (TellUser,), "an address where another program answers")
 
     @pytest.mark.parametrize("trouble", list(Trouble))
@@ -114,12 +115,14 @@ class FaultContract:
     async def test_calls_at_the_same_time_do_not_disturb_each_other(self, trial: Trial) -> None:
         field = await trial.plain_field()
         ids = trial.people(6)
-        reads = [trial.connector.fetch([record_id]) for record_id in ids]
-        writes = [trial.connector.apply([trial.edit(one, {field: f"text {at}"})]) for at, one in enumerate(ids)]
-        pages: list[Awaitable[Page]] = [trial.connector.snapshot(None), trial.connector.snapshot(None)]
-        found = await asyncio.gather(*reads, *pages, *writes)
-        answers: list[Fetched] = [answer for read in found[: len(ids)] for answer in read.values()]  # type: ignore[union-attr]
-        expect([answer.id for answer in answers] == ids, "Calls at the same time must each have their own answers.")
+        reads = asyncio.gather(*(trial.connector.fetch([record_id]) for record_id in ids))
+        pages = asyncio.gather(trial.connector.snapshot(None), trial.connector.snapshot(None))
+        writes = asyncio.gather(
+            *(trial.connector.apply([trial.edit(one, {field: f"text {at}"})]) for at, one in enumerate(ids))
+        )
+        found, _, _ = await asyncio.gather(reads, pages, writes)
+        told = [answer.id for answers in found for answer in answers.values()]
+        expect(told == ids, "Calls at the same time must each have their own answers.", told)
         stored = await trial.fetch(ids)
         expect(
             [getattr(stored[one], "values", {}).get(field) for one in ids] == [f"text {at}" for at in range(len(ids))],
@@ -127,19 +130,18 @@ class FaultContract:
         )
 
 
-def _calls(trial: Trial, setup: Setup) -> dict[str, Callable[[], Awaitable[object]]]:
+async def _calls(trial: Trial, setup: Setup) -> dict[str, Callable[[], Awaitable[object]]]:
     """One call of each method that asks the app, each by a connector of its own."""
-
-    def applied() -> Awaitable[object]:
-        return trial.open(setup=setup).apply([trial.creation()])
-
-    return {
+    cursor = None if trial.caps.feed is Consistency.NONE else await trial.now()
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "check": lambda: trial.open(setup=setup).check(),
-        "describe and snapshot": lambda: trial.open(setup=setup).snapshot(None),
+        "snapshot": lambda: trial.open(setup=setup).snapshot(None),
         "fetch": lambda: trial.open(setup=setup).fetch([trial.bench.missing_id()]),
-        "changes": lambda: trial.open(setup=setup).changes(None),
-        "apply": applied,
+        "apply": lambda: trial.open(setup=setup).apply([trial.creation()]),
     }
+    if cursor is not None:
+        calls["changes"] = lambda: trial.open(setup=setup).changes(cursor)
+    return calls
 
 
 async def _expect_error(
@@ -148,6 +150,7 @@ async def _expect_error(
     call: Callable[[], Awaitable[object]],
     wanted: tuple[type[ConnectorError], ...],
     what: str,
+    trouble: Trouble | None = None,
 ) -> None:
     names = " or ".join(error.__name__ for error in wanted)
     try:
@@ -159,8 +162,21 @@ async def _expect_error(
             error,
         )
         _expect_discreet(trial, error)
+        expect(
+            trouble is not Trouble.BUSY or (isinstance(error, TryLater) and bool(error.after)),
+            "A 429 with Retry-After that does not end must be a `TryLater` that tells the time, as `after`.",
+            error,
+        )
         return
-    expect(False, f"`{name}` that meets {what} must raise {names}, and never give an answer of it.", answer)
+    expect(
+        _says_nothing(answer), f"`{name}` that meets {what} must raise {names}, and never give an answer of it.", answer
+    )
+
+
+def _says_nothing(answer: object) -> bool:
+    """Whether this is a fetch that answers of each record that nothing can be told."""
+    found = list(answer.values()) if isinstance(answer, dict) else [answer]
+    return all(isinstance(each, Absence) and each.presence is Presence.UNKNOWN for each in found)
 
 
 def _expect_discreet(trial: Trial, error: ConnectorError) -> None:
@@ -177,7 +193,7 @@ def _reads_in_trouble(trouble: Trouble) -> Callable[[object, Bench], None]:
             return
         record_id = trial.person()
         trial.settle()
-        cursor = await trial.now() if trial.caps.feed.value != "none" else None
+        cursor = await trial.now() if trial.caps.feed is not Consistency.NONE else None
         await trial.snapshot()
         await trial.fetch([record_id])
         reads: dict[str, Callable[[], Awaitable[object]]] = {
@@ -189,7 +205,8 @@ def _reads_in_trouble(trouble: Trouble) -> Callable[[object, Bench], None]:
             reads["changes"] = lambda: trial.connector.changes(cursor)
         for name, read in reads.items():
             trial.bench.trouble(trouble, times=0)
-            await _expect_error(trial, name, read, _EXPECTED[trouble], f"nothing but the trouble `{trouble.value}`")
+            what = f"nothing but the trouble `{trouble.value}`"
+            await _expect_error(trial, name, read, _EXPECTED[trouble], what, trouble)
             trial.bench.calm()
             trial.bench.advance(120)
         await trial.read(record_id)
@@ -245,11 +262,9 @@ def _batches_in_trouble(trouble: Trouble) -> Callable[[object, Bench], None]:
             if trial.batch(kind) < 4:
                 continue
             for skip in (0, 1):
-                writes = await _prepared(trial, kind, 4)
+                writes = await _prepared(trial, kind, min(12, trial.batch(kind)))
                 trial.bench.trouble(trouble, writes=True, times=0, skip=skip)
                 await trial.tried(*writes)
                 trial.bench.advance(120)
 
     return check(body)
-
-

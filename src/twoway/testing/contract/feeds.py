@@ -1,7 +1,8 @@
 """What `changes` owes: nothing missed, whatever shares an instant, whatever changes between two pages."""
 
 from twoway.ports import Consistency
-from twoway.sdk.errors import SnapshotNeeded
+from twoway.sdk.errors import SnapshotNeeded, TellUser, TryLater
+from twoway.testing.contract.bench import Setup
 from twoway.testing.contract.trial import Heard, Trial, check, expect
 
 _MISSED = "Nothing that changed may be missed: a change that the feed skips is never carried over, and nobody notices."
@@ -34,7 +35,8 @@ class FeedContract:
         trial.bench.advance(300)
         trial.bench.update(edited, {field: "edited"})
         created = trial.person()
-        trial.settle()
+        if trial.caps.feed is not Consistency.CONSISTENT:
+            trial.settle()
         heard = await trial.follow(cursor)
         expect(
             {edited, created} <= heard.records.keys() | heard.named, _MISSED, sorted(heard.records.keys() | heard.named)
@@ -71,7 +73,9 @@ class FeedContract:
         heard = await trial.follow(cursor)
         for page in heard.pages:
             seen.add(page)
-        found = {record_id for record_id in (first, second, third) if record_id in seen.records or record_id in seen.named}
+        found = {
+            record_id for record_id in (first, second, third) if record_id in seen.records or record_id in seen.named
+        }
         expect(
             found == {first, second, third},
             f"{_MISSED} The clock of an app is coarse: a record may change after the read, in the very instant that the"
@@ -188,6 +192,34 @@ class FeedContract:
         expect(told <= set(ids), "`changes` must tell nothing but records of this collection.", sorted(told))
 
     @check
+    async def test_a_wrong_clock_of_ours_moves_no_cursor(self, trial: Trial) -> None:
+        if trial.caps.feed is Consistency.NONE:
+            return
+        field = await trial.plain_field()
+        for setup in sorted({Setup.CLOCK_AHEAD, Setup.CLOCK_BEHIND} & trial.bench.setups):
+            connector = trial.open(setup=setup)
+            edited = trial.person()
+            trial.settle()
+            try:
+                cursor = (await trial.follow(None, connector=connector)).cursor
+            except (TryLater, TellUser):
+                continue  # it has seen that the clock is wrong, and says so before it begins
+            trial.bench.advance(300)
+            trial.bench.update(edited, {field: f"edited, {setup.value}"})
+            trial.settle()
+            try:
+                heard = await trial.follow(cursor, connector=connector)
+            except TryLater as error:
+                expect(False, f"{_MISSED} A feed must not begin in the app's future, as our clock is ahead.", error)
+            else:
+                expect(
+                    edited in heard.records.keys() | heard.named,
+                    f"{_MISSED} A cursor must be of the app's own time (its newest change, its token): our clock may be"
+                    " wrong by any amount.",
+                    setup.value,
+                )
+
+    @check
     async def test_a_foreign_cursor_asks_for_a_snapshot(self, trial: Trial) -> None:
         if trial.caps.feed is Consistency.NONE:
             return
@@ -208,7 +240,9 @@ class FeedContract:
         if trial.caps.feed is Consistency.NONE:
             return
         trial.person()
-        expired = trial.bench.expire(await trial.now())
+        cursor = await trial.now()
+        trial.person()
+        expired = trial.bench.expire(cursor)
         if expired is None:
             return
         try:

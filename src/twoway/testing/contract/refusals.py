@@ -12,6 +12,7 @@ class DuplicateContract:
     async def test_a_second_record_with_the_key_is_a_duplicate_of_the_first(self, trial: Trial) -> None:
         for key in sorted(trial.caps.unique & trial.sample().keys()):
             sample = trial.sample()
+            trial.person()
             holder = trial.bench.create(sample)
             trial.settle()
             verdict = await trial.tried(trial.creation(**{key: sample[key]}))
@@ -38,12 +39,14 @@ class DuplicateContract:
             return
         for key in sorted(trial.caps.unique & trial.sample().keys()):
             value: Raw = trial.sample()[key]
-            verdict = await trial.tried(trial.creation(**{key: value}), trial.creation(**{key: value}), trial.creation())
+            verdict = await trial.tried(
+                trial.creation(**{key: value}), trial.creation(**{key: value}), trial.creation()
+            )
             outcomes = [receipt.outcome.value for receipt in verdict.receipts]
             expect(
                 verdict.landed == 2 and outcomes.count("done") == 2 and outcomes[2] == "done",
-                f"Of two new records of a batch with the same {key} one is `done`, the other is not, and the rest of the"
-                " batch goes on.",
+                f"Of two new records of a batch with the same {key} one is `done`, the other is not, and the rest"
+                " of the batch goes on.",
                 (outcomes, verdict.error),
             )
 
@@ -107,8 +110,8 @@ class ConditionContract:
             else:
                 expect(
                     outcomes == [Outcome.DONE],
-                    f"Without `conditional` the version is ignored: this {kind.value} must be carried out, the engine has"
-                    " read the record again itself.",
+                    f"Without `conditional` the version is ignored: this {kind.value} must be carried out, the engine"
+                    " has read the record again itself.",
                     (outcomes, verdict.error),
                 )
 

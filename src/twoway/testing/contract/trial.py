@@ -307,7 +307,7 @@ class Verdict:
         """Apply the writes, and fail where a receipt or an error says other than the app does."""
         bench = trial.bench
         live = bench.live()
-        before = {write.id: dict(bench.stored(write.id)) for write in writes if write.id in live and write.id}
+        before = {one: dict(bench.stored(one)) for one in live & {write.id for write in writes}}
         receipts, error = [], None
         try:
             receipts = await trial.apply(*writes)
@@ -363,9 +363,7 @@ class Verdict:
                 )
 
 
-def _changed(bench: Bench, write: Write, before: Mapping[str | None, Mapping[str, Any]], after: set[str]) -> bool:
-    if write.id not in before:
+def _changed(bench: Bench, write: Write, before: Mapping[str, Mapping[str, Any]], after: set[str]) -> bool:
+    if write.id is None or write.id not in before:
         return False
-    if write.id is None or write.id not in after:
-        return True
-    return dict(bench.stored(write.id)) != before[write.id]
+    return write.id not in after or dict(bench.stored(write.id)) != before[write.id]

@@ -1,0 +1,375 @@
+"""Connectors that do not keep what they promise, each in one thing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twoway.sdk import (
+    Absence,
+    Connector,
+    ConnectorError,
+    Consistency,
+    Fetched,
+    FieldInfo,
+    Kind,
+    Outcome,
+    Page,
+    Presence,
+    Raw,
+    RawValues,
+    Receipt,
+    Record,
+    SnapshotNeeded,
+    TryLater,
+    Write,
+)
+from twoway.testing.memory import MemoryConnector
+
+
+class SkipsTheEdge(MemoryConnector):
+    """Goes on after the last instant of a page, and not after its last record."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor)
+        if page.last or page.cursor is None:
+            return page
+        at, _, began = json.loads(page.cursor)
+        return page._replace(cursor=json.dumps([at, "~", began]))
+
+
+class PagesByOffset(MemoryConnector):
+    """Cuts its snapshot by places, which shift."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        start, size = int(cursor or 0), self.app.manner.page
+        live = [record for record in self.app.shown() if record.alive]
+        last = start + size >= len(live)
+        records = [self.app.view(record) for record in live[start : start + size]]
+        return Page(records=records, cursor=None if last else str(start + size), last=last)
+
+
+class StandsStill(MemoryConnector):
+    """Gives a page that is not the last, with the cursor that it was given."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor)
+        return page._replace(last=False, cursor=cursor) if cursor else page
+
+
+class ReadsNoOverlap(MemoryConnector):
+    """Takes the end of its last read for the beginning of the next."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor)
+        fresh = [
+            each for each in page.records if cursor is None or (each.modified or 0) > int(cursor[1:].split(",")[0])
+        ]
+        return page._replace(records=fresh)
+
+
+class RemembersItsPlace(MemoryConnector):
+    """Knows where its feed stands by itself, and does not look at the cursor."""
+
+    _place: str | None = None
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor if cursor is None else self._place)
+        self._place = page.cursor
+        return page
+
+
+class GuessesAPosition(MemoryConnector):
+    """Begins anew where it does not understand the cursor."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        try:
+            return await super().changes(cursor)
+        except SnapshotNeeded:
+            return await super().changes(None)
+
+
+class HidesDeletions(MemoryConnector):
+    """Declares that its feed tells deletions, and leaves them out."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        return (await super().changes(cursor))._replace(gone=())
+
+
+class LeavesAnswersOut(MemoryConnector):
+    """Answers only for what lives."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        return {key: each for key, each in (await super().fetch(ids)).items() if isinstance(each, Record)}
+
+
+class FollowsMerges(MemoryConnector):
+    """Gives the survivor for a record that was merged away."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = dict(await super().fetch(ids))
+        for key, each in found.items():
+            if isinstance(each, Absence) and each.into:
+                found[key] = replace_id((await super().fetch([each.into]))[each.into], key)
+        return found
+
+
+def replace_id(answer: Fetched, id: str) -> Fetched:
+    return answer._replace(id=id) if isinstance(answer, Record) else answer
+
+
+class ShowsEmptyTexts(MemoryConnector):
+    """Shows what is empty as an empty text."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {key: self._filled(each) if isinstance(each, Record) else each for key, each in found.items()}
+
+    @staticmethod
+    def _filled(record: Record) -> Record:
+        return record._replace(values={name: "" if each is None else each for name, each in record.values.items()})
+
+
+class TakesTheTimeForAVersion(MemoryConnector):
+    """Gives as version a time that is too coarse."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {
+            key: each._replace(version=str(each.modified)) if isinstance(each, Record) else each
+            for key, each in found.items()
+        }
+
+
+class FindsTheFirst(MemoryConnector):
+    """Tells one of several who hold a value."""
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        return {value: list(ids)[:1] for value, ids in (await super().find(field, values)).items()}
+
+
+class ForgetsTheMarker(MemoryConnector):
+    """Declares a marker, and sends none."""
+
+    def _write(self, write: Write) -> Receipt:
+        receipt = super()._write(write)
+        if write.kind is Kind.CREATE and receipt.id:
+            self.app.records[receipt.id].marker = None
+        return receipt
+
+
+class ClaimsFineTimes(MemoryConnector):
+    """Declares a clock that is finer than its app's."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, resolution=1)
+
+
+class ClaimsToBeUpToDate(MemoryConnector):
+    """Declares as consistent what lags."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        consistent = Consistency.CONSISTENT
+        self.capabilities = replace(self.capabilities, feed=consistent, snapshot=consistent, find=consistent)
+
+
+class MixesReceipts(MemoryConnector):
+    """Gives receipts in the order in which the app happened to answer."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        return list(reversed(await super().apply(writes)))
+
+
+class IgnoresConditions(MemoryConnector):
+    """Declares conditional writes, and sends no condition."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        return await super().apply([replace(write, version=None) for write in writes])
+
+
+class SwallowsBlanks(MemoryConnector):
+    """Leaves out of its request what is to be cleared."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        filled = [{name: each for name, each in write.changed.items() if each is not None} for write in writes]
+        return await super().apply(
+            [replace(write, changed=changed) for write, changed in zip(writes, filled, strict=True)]
+        )
+
+
+class WritesWholeRecords(MemoryConnector):
+    """Sets every field that an update does not name to nothing, as a PUT does."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        whole = dict.fromkeys(self.app.fields)
+        return await super().apply(
+            [
+                replace(write, changed={**whole, **write.changed}) if write.kind is Kind.UPDATE else write
+                for write in writes
+            ]
+        )
+
+
+class CutsLongTexts(MemoryConnector):
+    """Sends only what fits, says nothing of it, and foretells that it will be stored whole."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        cut = [
+            {name: each[:100] if isinstance(each, str) else each for name, each in write.changed.items()}
+            for write in writes
+        ]
+        return await super().apply([replace(write, changed=each) for write, each in zip(writes, cut, strict=True)])
+
+
+class NamesTheWrongHolder(MemoryConnector):
+    """Says of a duplicate that it is one of some other record."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        other = min(self.app.records, default=None)
+        receipts = await super().apply(writes)
+        return [replace(each, id=other) if each.outcome is Outcome.DUPLICATE else each for each in receipts]
+
+
+class ChangesWhatItIsGiven(MemoryConnector):
+    """Works on the values of its caller."""
+
+    def normal(self, values: RawValues) -> RawValues:
+        values["name"] = str(values.get("name")).upper()  # type: ignore[index]  # that is the fault
+        return values
+
+
+class DescribesTooLittle(MemoryConnector):
+    """Leaves a field out of its description."""
+
+    async def describe(self) -> Sequence[FieldInfo]:
+        return list(await super().describe())[:-1]
+
+
+class AllowsSecondKeys(MemoryConnector):
+    """Declares as unique what the app takes twice."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, unique=frozenset({"email"}), find=Consistency.CONSISTENT)
+
+    async def describe(self) -> Sequence[FieldInfo]:
+        return [replace(info, unique=info.name == "email") for info in await super().describe()]
+
+
+# -- around a connector that speaks to an app over a network
+
+
+class Around:
+    """A connector that hands everything on."""
+
+    def __init__(self, inner: Connector) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class TakesTroubleForEmptiness(Around):
+    """Answers with an empty last page where it could not read."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        try:
+            return await self._inner.snapshot(cursor)
+        except ConnectorError:
+            return Page(last=True)
+
+
+class TakesTroubleForAbsence(Around):
+    """Says of what it could not read that it is gone."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        try:
+            return await self._inner.fetch(ids)
+        except ConnectorError:
+            return {each: Absence(each, Presence.GONE) for each in ids}
+
+
+class KnowsWhatItCannot(Around):
+    """Says of a write whose answer was lost that it was not made."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await self._inner.apply(writes)
+        return [Receipt.later("try again") if each.outcome is Outcome.UNKNOWN else each for each in receipts]
+
+
+class SendsAgain(Around):
+    """Sends a write again whose answer was lost."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await self._inner.apply(writes)
+        lost = any(each.outcome is Outcome.UNKNOWN for each in receipts)
+        return await self._inner.apply(writes) if lost else receipts
+
+
+class SaysItIsDone(Around):
+    """Hopes for the best."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        try:
+            receipts = await self._inner.apply(writes)
+        except TryLater:
+            return [Receipt.done(write.id) for write in writes]
+        return [Receipt.done(each.id) if each.outcome is Outcome.UNKNOWN else each for each in receipts]
+
+
+class RaisesAfterAHalf(Around):
+    """Raises for a batch of which a part was written."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await self._inner.apply(writes)
+        if any(each.outcome in {Outcome.LATER, Outcome.UNKNOWN} for each in receipts):
+            raise TryLater("the batch failed")
+        return receipts
+
+
+class TellsSecrets(Around):
+    """Repeats the login in its messages."""
+
+    async def check(self) -> Any:
+        try:
+            return await self._inner.check()
+        except ConnectorError as error:
+            error.message += " (stolen-us1)"
+            error.args = (error.message,)
+            raise
+
+
+class RepeatsValues(Around):
+    """Repeats what was refused."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await self._inner.apply(writes)
+        return [
+            replace(each, why=f"refused: {write.changed}") if each.outcome is Outcome.REFUSED else each
+            for each, write in zip(receipts, writes, strict=True)
+        ]
+
+
+class RefusesWholeBatches(Around):
+    """Refuses a batch for the sake of one record."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if any("the day before yesterday" in write.changed.values() for write in writes):
+            return [Receipt.refused("one of these is wrong") for _ in writes]
+        return await self._inner.apply(writes)
+
+
+class StaysBusy(Around):
+    """Never gives its turn back when a call is cancelled."""
+
+    _busy = False
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if self._busy:
+            return [Receipt.later("busy") for _ in writes]
+        self._busy = True
+        receipts = await self._inner.apply(writes)
+        self._busy = False
+        return receipts

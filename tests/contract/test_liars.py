@@ -1,0 +1,103 @@
+"""The suite catches connectors that lie: each by the test that is named for it, which an honest connector passes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.contract import liars
+from tests.contract.test_contract_mailchimp import MailchimpBench
+from tests.contract.test_contract_memory import MemoryBench
+from twoway.sdk import Connector, Consistency
+from twoway.testing.contract import Bench, ConnectorContract, ContractBroken, Setup, Trouble
+from twoway.testing.memory import Manner, MemoryConnector
+
+PLAIN = Manner()
+SMALL_PAGES = Manner(page=20)
+KEYED = Manner(unique=frozenset({"email"}), marker=True, find_fields=frozenset({"email"}))
+LATE = Manner(lag=30_000, find=Consistency.LAGGING, find_fields=frozenset({"email"}))
+FINDS = Manner(find_fields=frozenset({"name"}))
+
+IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
+    (liars.SkipsTheEdge, SMALL_PAGES, "test_many_changes_of_one_instant_are_all_told"),
+    (liars.SkipsTheEdge, SMALL_PAGES, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
+    (liars.PagesByOffset, SMALL_PAGES, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (liars.StandsStill, PLAIN, "test_changes_tell_edits_and_new_records"),
+    (liars.ReadsNoOverlap, PLAIN, "test_an_edit_at_the_instant_of_the_last_read_is_told_next"),
+    (liars.RemembersItsPlace, PLAIN, "test_a_kept_cursor_goes_on_in_a_fresh_connector"),
+    (liars.GuessesAPosition, PLAIN, "test_a_foreign_cursor_asks_for_a_snapshot"),
+    (liars.HidesDeletions, PLAIN, "test_deletions_are_told_where_that_is_declared"),
+    (liars.LeavesAnswersOut, PLAIN, "test_fetch_answers_every_id"),
+    (liars.FollowsMerges, PLAIN, "test_merges_are_told_or_hidden_as_declared"),
+    (liars.ShowsEmptyTexts, PLAIN, "test_a_field_that_is_empty_is_none_and_not_missing"),
+    (liars.ShowsEmptyTexts, PLAIN, "test_every_read_tells_the_same_of_a_record"),
+    (liars.TakesTheTimeForAVersion, PLAIN, "test_a_version_changes_with_every_field"),
+    (liars.TakesTheTimeForAVersion, PLAIN, "test_a_read_at_the_version_of_a_receipt_shows_what_the_receipt_said"),
+    (liars.FindsTheFirst, FINDS, "test_find_tells_all_who_hold_a_value"),
+    (liars.ForgetsTheMarker, KEYED, "test_a_record_is_found_by_the_marker_that_its_create_carried"),
+    (liars.ClaimsFineTimes, PLAIN, "test_times_are_as_fine_as_declared"),
+    (liars.ClaimsToBeUpToDate, LATE, "test_a_snapshot_lists_every_live_record_and_no_other"),
+    (liars.ClaimsToBeUpToDate, LATE, "test_changes_tell_edits_and_new_records"),
+    (liars.ClaimsToBeUpToDate, LATE, "test_find_tells_who_holds_a_value"),
+    (liars.MixesReceipts, PLAIN, "test_receipts_come_in_the_order_of_the_writes"),
+    (liars.IgnoresConditions, PLAIN, "test_a_write_at_a_version_that_is_past_is_moved_or_the_version_is_ignored"),
+    (liars.SwallowsBlanks, PLAIN, "test_a_blank_clears_the_field"),
+    (liars.WritesWholeRecords, PLAIN, "test_an_update_touches_only_the_fields_it_names"),
+    (liars.CutsLongTexts, PLAIN, "test_a_new_record_holds_what_it_was_given"),
+    (liars.CutsLongTexts, PLAIN, "test_an_update_stores_what_it_was_given"),
+    (liars.NamesTheWrongHolder, KEYED, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
+    (liars.AllowsSecondKeys, PLAIN, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
+    (liars.ChangesWhatItIsGiven, PLAIN, "test_normal_is_pure_and_settled"),
+    (liars.DescribesTooLittle, PLAIN, "test_describe_tells_every_field_that_records_have"),
+)
+
+READS = "test_a_read_that_meets_trouble_says_which"
+WRITES = "test_a_write_that_meets_trouble_says_what_became_of_it"
+BATCHES = "test_trouble_in_the_middle_of_a_batch_is_told_for_each_write"
+OVER_THE_NETWORK: tuple[tuple[Callable[[Connector], Any], str, dict[str, Trouble]], ...] = (
+    (liars.TakesTroubleForEmptiness, READS, {"trouble": Trouble.BROKEN}),
+    (liars.TakesTroubleForEmptiness, READS, {"trouble": Trouble.PAGE}),
+    (liars.TakesTroubleForAbsence, READS, {"trouble": Trouble.LOST_ANSWER}),
+    (liars.TakesTroubleForAbsence, "test_a_wrong_address_is_told_to_the_user", {}),
+    (liars.KnowsWhatItCannot, WRITES, {"trouble": Trouble.LOST_ANSWER}),
+    (liars.SendsAgain, WRITES, {"trouble": Trouble.LOST_ANSWER}),
+    (liars.SaysItIsDone, WRITES, {"trouble": Trouble.LOST_REQUEST}),
+    (liars.SaysItIsDone, WRITES, {"trouble": Trouble.BUSY}),
+    (liars.RaisesAfterAHalf, BATCHES, {"trouble": Trouble.BROKEN}),
+    (liars.TellsSecrets, "test_a_wrong_login_is_the_accounts_matter", {}),
+    (liars.RepeatsValues, "test_one_bad_record_does_not_hold_back_the_others", {}),
+    (liars.RefusesWholeBatches, "test_one_bad_record_does_not_hold_back_the_others", {}),
+    (liars.StaysBusy, "test_a_call_that_is_cancelled_leaves_the_connector_usable", {}),
+)
+
+
+class LyingBench(MailchimpBench):
+    """Mailchimp, with a liar between it and the suite."""
+
+    def __init__(self, liar: Callable[[Connector], Any]) -> None:
+        super().__init__()
+        self._liar = liar
+
+    def open(self, setup: Setup = Setup.RIGHT, *, times: bool = False) -> Connector:
+        lying: Connector = self._liar(super().open(setup, times=times))
+        return lying
+
+
+def _run(name: str, bench: Bench, **more: Trouble) -> None:
+    getattr(ConnectorContract(), name)(bench=bench, **more)
+
+
+@pytest.mark.parametrize(("liar", "manner", "name"), IN_MEMORY, ids=lambda part: getattr(part, "__name__", None))
+def test_a_lie_of_a_connector_in_memory_is_caught(liar: type[MemoryConnector], manner: Manner, name: str) -> None:
+    _run(name, MemoryBench(manner))
+    with pytest.raises(ContractBroken):
+        _run(name, MemoryBench(manner, liar))
+
+
+@pytest.mark.parametrize(("liar", "name", "more"), OVER_THE_NETWORK, ids=lambda part: getattr(part, "__name__", None))
+def test_a_lie_about_the_network_is_caught(
+    liar: Callable[[Connector], Any], name: str, more: dict[str, Trouble]
+) -> None:
+    _run(name, MailchimpBench(), **more)
+    with pytest.raises(ContractBroken):
+        _run(name, LyingBench(liar), **more)
