@@ -187,8 +187,9 @@ class Connector(Protocol):
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Carry out at most one batch of writes of one kind; one receipt a write, in the same order.
 
-        Raise only when nothing of the batch can have been written. When the answer to a request was lost, its writes
-        are `Receipt.unknown`.
+        A field that cannot be written, or not be emptied, is answered `refused`, never passed over. When the answer to
+        a request was lost, its writes are `Receipt.unknown`. Raise only where nothing of the batch can have been
+        written, or `TryLater` with `sent` where nothing at all is known of it.
         """
 
     def normal(self, values: RawValues) -> RawValues:
