@@ -46,7 +46,8 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
     sent = [operation for operation, _ in ready if operation.id in writes]
     if not sent:
         return
-    with run.commit("sent"):
+    # A power cut must not make us forget what was sent: it would be sent again.
+    with run.commit("sent", durable=True):
         run.store.operations.sent([operation.id for operation in sent], run.now)
         run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])

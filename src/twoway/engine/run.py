@@ -86,6 +86,6 @@ class Run:
     def mapping(self, side: Side) -> SideMapping:
         return self.pair.mapping.side(side)
 
-    def commit(self, name: str) -> AbstractContextManager[None]:
+    def commit(self, name: str, *, durable: bool = False) -> AbstractContextManager[None]:
         """One transaction of this cycle: refused when another process has taken the pair over."""
-        return self.store.commit(name, self.lease, self.now)
+        return self.store.commit(name, self.lease, self.now, durable=durable)

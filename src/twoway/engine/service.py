@@ -15,7 +15,7 @@ from twoway.engine.plans import Plan, dry_run
 from twoway.engine.run import PairContext, Tuning
 from twoway.engine.undo import UndoPlan, plan_undo, run_undo
 from twoway.ports import Clock, Connector, FaultPoint, FieldInfo, no_fault
-from twoway.sdk.errors import AccountRefused, ConnectorError
+from twoway.sdk.errors import AccountRefused, ConnectorError, QuotaSpent
 from twoway.state.pairs import Lease, PairRow, Status
 from twoway.state.store import Store
 
@@ -166,7 +166,7 @@ class Service:
                 # Before both sides were listed once, a record that is there would be taken for one that is not.
                 kind = kind if self._ensure(name).snapshot_at is not None else Kind.SNAPSHOT
             report = await run_cycle(pair, self.store, self.clock, lease, kind)
-        if isinstance(report.error, AccountRefused):
+        if isinstance(report.error, AccountRefused | QuotaSpent):
             self._pause_account(report.error)
         return report
 
@@ -200,12 +200,14 @@ class Service:
             f"See what it would do with `twoway plan {pair.name}`, then `twoway approve {pair.name}`",
         )
 
-    def _pause_account(self, error: AccountRefused) -> None:
+    def _pause_account(self, error: AccountRefused | QuotaSpent) -> None:
+        """No request until the login is worth another try, or the budget is renewed."""
         if error.account is None:
             return
-        until = self.clock.now() + self.config.settings.engine.retry
+        told = error.after if isinstance(error, QuotaSpent) else None
+        wait = self.config.settings.engine.retry if told is None else round(told * 1000)
         with self.store.commit("account"):
-            self.store.pairs.pause_account(error.account, str(error), self.clock.now(), until)
+            self.store.pairs.pause_account(error.account, str(error), self.clock.now(), self.clock.now() + wait)
 
     def _name_records(self, pair: PairContext, records: Iterable[str]) -> None:
         """Look at these records, as `ACCOUNT:ID`, and at their counterparts, without polling."""

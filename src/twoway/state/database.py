@@ -86,8 +86,23 @@ class Database:
         return None if row is None else row[0]
 
     @contextmanager
-    def transaction(self, name: str) -> Iterator[None]:
-        """All or nothing. `name` is that of the two fault points around the commit."""
+    def transaction(self, name: str, *, durable: bool = False) -> Iterator[None]:
+        """All or nothing. `name` is that of the two fault points around the commit.
+
+        Every commit survives the death of the process. One that is `durable` survives a power cut, too, with all that
+        were before it: it waits for the disk.
+        """
+        if durable:
+            self.run("PRAGMA synchronous = FULL")
+        try:
+            with self._transaction(name):
+                yield
+        finally:
+            if durable:
+                self.run("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def _transaction(self, name: str) -> Iterator[None]:
         self.run("BEGIN IMMEDIATE")
         try:
             yield

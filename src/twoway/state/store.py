@@ -33,9 +33,11 @@ class Store:
         self.uid: str = self.db.one("SELECT value FROM meta WHERE key = 'uid'")
 
     @contextmanager
-    def commit(self, name: str, lease: Lease | None = None, now: Instant = 0) -> Iterator[None]:
+    def commit(
+        self, name: str, lease: Lease | None = None, now: Instant = 0, *, durable: bool = False
+    ) -> Iterator[None]:
         """One transaction. With a lease it begins by making sure that it is still ours, and says that we live."""
-        with self.db.transaction(name):
+        with self.db.transaction(name, durable=durable):
             if lease is not None:
                 self.pairs.beat(lease, now)
             yield
