@@ -13,11 +13,11 @@ from typing import Any
 from benchmarks.stage import Product
 
 
-def peak_kb() -> int:
-    """The most memory that this process ever held, in kilobytes: VmHWM of proc(5)."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+def peak_kb(pid: int | str = "self") -> int:
+    """The most memory that a process ever held, in kilobytes: VmHWM of proc(5)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
     if found is None:
-        raise RuntimeError("/proc/self/status has no VmHWM")
+        raise RuntimeError(f"/proc/{pid}/status has no VmHWM")
     return int(found[1])
 
 
