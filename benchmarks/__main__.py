@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-MEASUREMENTS = ("requests", "memory")
+MEASUREMENTS = ("requests", "memory", "speed")
 
 
 def main() -> int:
