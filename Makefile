@@ -13,7 +13,7 @@ PYPI := https://pypi.org/simple
 # A user's own uv settings (mirrors, private indexes) must not find their way into the lock files.
 UV_LOCKING := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_PYTHON_DOWNLOADS=never $(UV) --no-config
 
-.PHONY: help demo test test-core test-rest check lint format types layers rules fmt bench lock setup clean
+.PHONY: help demo test test-core test-rest check lint format types layers rules fmt bench soak lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,10 @@ fmt: $(READY) ## Mend what can be mended by itself
 
 bench: $(READY) ## Measure the speed of a cycle
 	@$(PY) -m benchmarks
+
+N ?= 20000
+soak: $(READY) ## Play N=20000 random histories of the whole engine
+	@$(PY) -m twoway.testing.simulator --seeds 100000:$$((100000 + $(N))) --jobs 2
 
 setup: $(READY) ## Make .venv without doing anything else
 

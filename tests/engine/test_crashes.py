@@ -11,6 +11,7 @@ import pytest
 
 from twoway.core.model import Side
 from twoway.core.rules import OnDelete, Start
+from twoway.engine.cycle import Kind
 from twoway.ports import Consistency, ReceiptShape
 from twoway.testing.memory import Manner
 from twoway.testing.scenarios import Scenario, scenario
@@ -92,7 +93,8 @@ CASES: dict[str, tuple[Step, Step]] = {
 
 
 def _scenario(manner: Manner) -> Scenario:
-    return replace(scenario(1), spec=SPEC, manners=dict.fromkeys(Side, manner), edits=0, faults=0)
+    nothing = {"edits": 0, "faults": 0, "fault_share": 0.0, "crash_share": 0.0, "edit_share": 0.0, "settle": 0}
+    return replace(scenario(1), spec=SPEC, manners=dict.fromkeys(Side, manner), by_hand=False, **nothing)  # type: ignore[arg-type]  # by name
 
 
 async def _crashed_at(number: int, manner: Manner, before: Step, act: Step) -> tuple[bool, list[str]]:
@@ -100,11 +102,11 @@ async def _crashed_at(number: int, manner: Manner, before: Step, act: Step) -> t
     simulator = Simulator(_scenario(manner))
     before(simulator.world)
     for snapshot in (True, False):
-        await simulator.cycle(snapshot=snapshot, after=20)
+        await simulator.cycle(Kind.SNAPSHOT if snapshot else Kind.INCREMENTAL, after=20)
     act(simulator.world)
     simulator.crash_at = simulator.points + number
     for _ in range(2):
-        await simulator.cycle(snapshot=False, after=20)
+        await simulator.cycle(after=20)
     reached = simulator.points >= simulator.crash_at
     return reached, (await simulator.judged(rest=4)).violations
 

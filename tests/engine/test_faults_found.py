@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from twoway.core.model import Page, Receipt, Side, Write
-from twoway.core.rules import Direction, Drift, OnDelete, Policy, Start
+from twoway.core.rules import Direction, Drift, OnDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
+from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
+from twoway.engine.undo import plan_undo, run_undo
 from twoway.ports import Consistency, ReceiptShape
 from twoway.sdk.errors import TryLater
 from twoway.testing.memory import Manner, MemoryConnector
@@ -282,3 +284,114 @@ def test_two_creates_in_doubt_are_told_apart_before_anything_is_set_aside() -> N
     (link,) = world.store.db.run("SELECT left_id, right_id FROM link").fetchall()
     assert tuple(link) == ("here-2", "there-2")
     assert {row.record_id for row in world.store.attention.parked()} == {"here-1", "there-1"}
+
+
+def test_a_merge_into_what_we_may_have_made_ourselves_waits_for_the_answer() -> None:
+    """The answer to a create was lost, and another record of the link's was merged into what it made."""
+    world = World(connect=Loses)
+    linked(world)
+    world.left.human_create(email="bob@example.org", name="Bob", phone="2")
+    Loses.lost = 1
+    cycles(world, 1)
+    world.right.human_merge("there-1", "there-2")
+    cycles(world, 6, after=15)
+    assert list(world.right.live()) == ["there-2"]
+    assert world.store.links.of(world.pair.id, Side.RIGHT, "there-2") is not None
+
+
+def test_an_undo_takes_away_what_it_made_and_not_what_that_was_merged_into() -> None:
+    world = World()
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (row,) = world.store.pairs.cycles(world.pair.id)
+    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+    world.right.human_merge("there-1", "there-2")
+    cycles(world, 2)
+    plan = plan_undo(world.pair, world.store, row.id)
+    assert plan.staging == ()
+    assert plan.left_alone
+
+
+def test_an_undo_takes_nothing_away_that_a_person_filled_in() -> None:
+    """A field that we never wrote has no base: what it holds is a person's."""
+    plain = plain_spec()
+    phone = replace(plain.fields[-1], direction=Direction.TO_LEFT)
+    world = World(replace(plain, fields=(*plain.fields[:-1], phone)))
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (row,) = world.store.pairs.cycles(world.pair.id)
+    world.right.human_update("there-1", phone="9")
+
+    async def undo() -> None:
+        lease = world.store.pairs.take(world.pair.id, "person", world.clock.now())
+        plan = plan_undo(world.pair, world.store, row.id)
+        await run_undo(world.pair, world.store, world.clock, lease, plan.staging)
+
+    asyncio.run(undo())
+    assert list(world.right.live()) == ["there-1"]
+
+
+def test_a_named_record_is_not_created_beside_one_that_came_since_the_last_poll() -> None:
+    world = World(manners=dict.fromkeys(Side, Manner(find=Consistency.NONE)))
+    cycles(world, 1)
+    world.right.human_create(**ANN)
+    here = world.left.human_create(**ANN)
+    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, here)], world.clock.now())
+    cycles(world, 1, kind=Kind.RECORD)
+    assert list(world.right.live()) == ["there-1"]
+    assert world.store.links.count(world.pair.id) == 1
+
+
+def test_another_try_for_all_makes_nothing_new_of_what_may_have_a_counterpart() -> None:
+    """Both answers were lost and both records edited: which is whose a person must say, one by one."""
+    world = World(connect=Loses)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.right.human_update("there-1", name="Anna", email="anna@example.org")
+    cycles(world, 4, after=15)
+    assert {row.code for row in world.store.attention.parked()} == {"in doubt"}
+    assert byhand.retry(world.store, world.pair.id, world.clock.now()) == 0
+    cycles(world, 2)
+    assert len(world.right.live()) == 1
+
+
+@pytest.mark.parametrize("busy", Side)
+def test_two_sets_that_were_never_agreed_on_are_joined_though_one_write_fails(busy: Side) -> None:
+    plain = plain_spec(("email", "name"))
+    tags = FieldSpec(name="tags", type="set", left=Location(path="tags"), right=Location(path="tags"))
+
+    class BusyThere(MemoryConnector):
+        refused = 1
+
+        async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+            if self.refused and self.app is world.apps[busy]:
+                self.refused -= 1
+                return [Receipt.later("busy")] * len(writes)
+            return await super().apply(writes)
+
+    world = World(replace(plain, fields=(*plain.fields, tags)), fields=("email", "name", "tags"), connect=BusyThere)
+    world.left.human_create(email="ann@example.org", name="Ann", tags=["a", "b"])
+    world.right.human_create(email="ann@example.org", name="Ann", tags=["b", "c"])
+    cycles(world, 4)
+    for app in world.apps.values():
+        assert [record["tags"] for record in app.live().values()] == [["a", "b", "c"]]
+
+
+def test_who_was_taken_out_of_the_scope_still_holds_their_address() -> None:
+    """The counterpart was archived; the record itself is there, and a second one with its address is a duplicate."""
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope='segment != "out"'),
+        fields=(*plain.fields, FieldSpec(name="segment", left=Location(path="segment"))),
+        on_leave=OnLeave.ARCHIVE,
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"))
+    linked(world)
+    world.left.human_update("here-1", segment="out")
+    cycles(world, 2)
+    assert world.right.live() == {}
+    world.right.human_create(**ANN)
+    cycles(world, 2)
+    assert list(world.left.live()) == ["here-1"]

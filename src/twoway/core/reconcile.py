@@ -17,11 +17,14 @@ from typing import Final
 
 from twoway.core.diff import MISSING, Life, Missing, Seen
 from twoway.core.model import Kind, Side, Value, Values
-from twoway.core.resolve import MERGED, OPTED_OUT, FieldView, Resolution, Verdict, elements, resolve
+from twoway.core.resolve import MERGED, OPTED_OUT, UNION, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules, Shape
 
 DELETED_OPPOSITE: Final = "deleted opposite"
 """The rule of a delete that follows one on the other side: before it is sent, the other record is looked up again."""
+
+LEFT_SCOPE: Final = "left the scope"
+"""The rule of what is done to the counterpart of a record that left the scope."""
 
 UNDONE: Final = "undo"
 """The rule of a write that takes an earlier one back."""
@@ -155,12 +158,12 @@ def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:
     """A side left the scope. Nothing was deleted, and nothing is: the widest that a person may ask for is archiving."""
     match rules.on_leave:
         case OnLeave.UNLINK:
-            return Decision(Action.UNLINK, reason="left the scope")
+            return Decision(Action.UNLINK, reason=LEFT_SCOPE)
         case OnLeave.ARCHIVE:
             if not (left.in_scope or right.in_scope):
                 return Decision(Action.UNLINK, reason="both left the scope")
             side, seen = (Side.RIGHT, right) if right.in_scope else (Side.LEFT, left)
-            return Decision(edits=(_removal(side, Kind.ARCHIVE, seen, "left the scope"),))
+            return Decision(edits=(_removal(side, Kind.ARCHIVE, seen, LEFT_SCOPE),))
     return Decision(Action.FREEZE, reason="out of scope")
 
 
@@ -229,7 +232,7 @@ def _draft(name: str, answer: Resolution, left: Value, right: Value, edits: dict
         draft.rules[name] = answer.rule
         if answer.on(side.other) is MISSING:
             draft.given[name] = there
-        elif answer.rule == MERGED:
+        elif answer.rule in (MERGED, UNION):
             was, now = set(elements(here)), set(elements(value))
             draft.deltas[name] = (sorted(now - was), sorted(was - now))
 
@@ -247,9 +250,11 @@ def moved_bases(edit: Edit, stored: Values, base: Mapping[Side, Values]) -> dict
             moved[edit.side][name] = now
             continue
         added, removed = edit.deltas[name]
-        had, was = set(elements(edit.expect[name])), set(elements(base[edit.side].get(name)))
+        # Where a side has no base yet the two never agreed on anything: whatever this side has is still to be given.
+        agreed = all(name in base[side] for side in Side)
+        had, was = set(elements(edit.expect[name])), set(elements(base[edit.side].get(name)) if agreed else ())
         moved[edit.side][name] = sorted((set(elements(now)) - (had - was)) | (was - had)) or None
-        before = set(elements(base[edit.side.other].get(name)))
+        before = set(elements(base[edit.side.other].get(name)) if agreed else ())
         moved[edit.side.other][name] = sorted((before | set(added)) - set(removed)) or None
     moved[edit.side.other].update(edit.given)
     return moved

@@ -20,6 +20,8 @@ DRIFT: Final = "drift"
 """The rule of a one-way field that was edited on the side that only receives it."""
 MERGED: Final = "merged"
 """The rule of a set that was merged three-way."""
+UNION: Final = "union"
+"""The rule of a set that both sides had before they were linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
             return SETTLED
         return _write(receiver, (left if receiver is Side.RIGHT else right).value, "one-way")
     if rule.shape is Shape.SET:
-        return _both(rule, left, right, sorted({*elements(left.value), *elements(right.value)}), "union")
+        return _both(rule, left, right, sorted({*elements(left.value), *elements(right.value)}), UNION)
     match rule.start:
         case Start.LEFT:
             return _write(Side.RIGHT, left.value, "start: left")

@@ -87,6 +87,7 @@ async def _still_right(
     for operation in batch:
         reason = (
             _linked_meanwhile(run, operation)
+            or _undone_meanwhile(run, operation)
             or _source_moved(run, operation, gave.get(operation.counterpart_id or ""))
             or _target_moved(run, operation, have.get(operation.record_id or ""))
             or taken.get(operation.id)
@@ -112,7 +113,10 @@ async def _still_right(
 async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) -> Mapping[str, Fetched]:
     """Read again the records whose values a write carries over, where they were read too long ago."""
     giver, now = side.other, run.now
-    listing = run.app(giver).capabilities.feed is Consistency.CONSISTENT
+    capabilities = run.app(giver).capabilities
+    # A feed that tells nothing of what is gone is no proof that what it does not show is as it was.
+    tells_all = capabilities.feed_deletions and not capabilities.hides_merges
+    listing = capabilities.feed is Consistency.CONSISTENT and tells_all
     listed = run.observed_at.get(giver, 0) if listing else 0
     stale = []
     for operation in batch:
@@ -171,6 +175,20 @@ def _linked_meanwhile(run: Run, operation: StagedOperation) -> str | None:
         return None
     linked = run.store.links.of(run.pair.id, operation.side.other, operation.counterpart_id)
     return None if linked is None else "it was linked since it was read"
+
+
+def _undone_meanwhile(run: Run, operation: StagedOperation) -> str | None:
+    """Whether an undo no longer fits its link, which has another write under way by now, or leads elsewhere."""
+    if operation.undoes is None or operation.link is None:
+        return None
+    link = run.store.links.get(operation.link)
+    if link is None or link.ids[operation.side] != operation.record_id:
+        return "it is no longer linked"
+    return (
+        "another write to it is under way"
+        if run.store.operations.in_flight(operation.link, but=operation.cycle)
+        else None
+    )
 
 
 def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:

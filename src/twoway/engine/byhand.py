@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from twoway.core.model import Instant, Side, Value
-from twoway.state.attention import ConflictRow
+from twoway.state.attention import ConflictRow, ParkedRow
 from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link
 from twoway.state.store import Store
@@ -72,16 +72,25 @@ def look_at(store: Store, pair: int, records: Iterable[tuple[Side, str]], now: I
 
 
 def retry(store: Store, pair: int, now: Instant, side: Side | None = None, record_id: str | None = None) -> int:
-    """Look at parked records again in the next cycle: at one, or at all of the pair; how many there are."""
-    rows = [
-        row
-        for row in store.attention.parked(pair)
-        if record_id is None or (row.record_id == record_id and side in (None, row.side))
-    ]
+    """Look at parked records again in the next cycle: at one, or at all of the pair; how many there are.
+
+    What may have a counterpart already (a create in doubt, a merge) is taken for new only by its own name: that is for
+    a person to say of each.
+    """
+    rows = [row for row in store.attention.parked(pair) if record_id is None or row.record_id == record_id]
     with store.commit("by hand"):
+        if record_id is None:
+            rows = [row for row in rows if not _is_retired(store, pair, row)]
+        else:
+            rows = [row for row in rows if side in (None, row.side)]
         rev = store.observations.next_rev()
         for row in rows:
             store.links.unmark(pair, row.side, row.record_id)
             store.observations.look_again(pair, row.side, [row.record_id], now, rev)
         store.attention.unpark(pair, [(row.side, row.record_id) for row in rows])
     return len(rows)
+
+
+def _is_retired(store: Store, pair: int, row: ParkedRow) -> bool:
+    mark = store.links.marks(pair, row.side, [row.record_id]).get(row.record_id)
+    return mark is not None and mark.kind == "retired"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from twoway.core.guard import judge
+from twoway.core.model import Kind as Write
 from twoway.core.model import Side
 from twoway.core.plan import State, Totals
 from twoway.engine import apply, decide, observe, recover
@@ -93,6 +94,8 @@ async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[To
         await recover.look_up(run)
         await observe.fetch_hints(run)
         decide.everything(run)
+        if kind is Kind.RECORD and not run.observed_at:
+            await _before_creating(run)
         planned, reasons = _guard(run)
         if totals.writes == 0:
             totals = planned
@@ -102,6 +105,18 @@ async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[To
         if not run.again:
             break
     return totals, ()
+
+
+async def _before_creating(run: Run) -> None:
+    """What was named is new as far as we know: whatever has come since the last poll may be its counterpart."""
+    staged = run.store.operations.kinds(run.pair.id, [State.PLANNED])
+    if not any(what is Write.CREATE for _, what in staged):
+        return
+    await observe.both_sides(run, full=False)
+    await observe.fetch_hints(run)
+    with run.commit("decide anew"):
+        run.store.operations.drop_plan(run.pair.id, run.now)
+    decide.everything(run)
 
 
 def _guard(run: Run) -> tuple[Totals, tuple[str, ...]]:

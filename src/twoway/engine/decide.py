@@ -6,7 +6,6 @@ cycle staged and did not send plays no part.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
 
 from twoway.core.diff import Life, Seen, absorb_receipt
 from twoway.core.match import Holder, Proposal, Standing, propose
@@ -15,7 +14,7 @@ from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.core.rules import Direction
-from twoway.engine.linking import end_link, move_without_base, records_of
+from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.ports import ReceiptShape
 from twoway.state.attention import UNREADABLE, Parking
@@ -23,9 +22,6 @@ from twoway.state.links import Mark, NewLink
 from twoway.state.observations import Pending
 from twoway.state.operations import Staging
 from twoway.state.rows import Link, Observation
-
-OUT_OF_SCOPE: Final = "out of scope"
-"""Why a record was left out that may come in again."""
 
 
 def everything(run: Run) -> None:
@@ -118,7 +114,8 @@ def _was_put_back(run: Run, link: Link, edit: Edit, name: str) -> bool:
     if told and capabilities.rewrites.isdisjoint(run.mapping(edit.side).app_fields(name)):
         return False
     last = run.store.operations.history(pair=run.pair.id, side=edit.side, link=link.id, field=name, limit=1)
-    return bool(last) and (last[0].rule, last[0].old, last[0].new) == (DRIFT, edit.expect[name], edit.changed[name])
+    put_back = (DRIFT, "done", edit.expect[name], edit.changed[name])
+    return bool(last) and (last[0].rule, last[0].state, last[0].old, last[0].new) == put_back
 
 
 def _gone(seen: Seen) -> bool:
@@ -234,6 +231,12 @@ def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
         return
     if other is not None and store.operations.live_on_link(other.id):
         return
+    pending = store.operations.earliest_pending_create(pair.id, side)
+    if other is None and pending is not None:
+        # It may be what we made ourselves, of which the answer was lost: then it has a counterpart already.
+        born = store.observations.get(pair.id, side, survivor)
+        if born is None or _may_be_ours(run, born, pending):
+            return
     if other is not None:
         counterpart = link.ids[side.other]
         reason = f"its counterpart was merged into {survivor} in {run.app(side).account}, which is linked already"
@@ -260,6 +263,8 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
             store.links.drop_keys(pair.id, side, row.record_id)
             store.attention.unpark(pair.id, [(side, row.record_id)])
         elif mark is not None and mark.kind == "retired":
+            # It is never new, but what it can be matched by has been renewed: nobody else is to get its double.
+            store.links.saw_marked(pair.id, row)
             store.observations.settle(pair.id, [(side, row.record_id, row.rev)])
         elif _may_be_ours(run, row, pending):
             continue

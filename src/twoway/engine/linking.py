@@ -1,11 +1,15 @@
 """How a link ends, and how it comes to lead to another record: always within the caller's transaction."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from twoway.core.model import Side, Values
 from twoway.engine.run import Run
 from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link
+
+OUT_OF_SCOPE: Final = "out of scope"
+"""Why a record was left out that may come in again."""
 
 
 def records_of(link: Link) -> list[tuple[Side, str]]:
@@ -20,17 +24,28 @@ def end_link(run: Run, link: Link, kinds: Mapping[Side, str], reason: str) -> No
     store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in Side], run.now)
     store.attention.unpark(pair.id, records_of(link))
     for side in Side:
-        store.observations.forget(pair.id, side, link.ids[side])
         if kinds[side] == "tombstone":
-            store.links.drop_keys(pair.id, side, link.ids[side])
+            _forget_dead(run, side, link.ids[side])
+        else:
+            store.observations.forget(pair.id, side, link.ids[side])
+
+
+def _forget_dead(run: Run, side: Side, record_id: str) -> None:
+    """The record is no more; one that was seen to live, perhaps since, is asked for once more."""
+    store, pair = run.store, run.pair
+    row = store.observations.get(pair.id, side, record_id)
+    if row is not None and row.life == "live":
+        store.observations.look_again(pair.id, side, [record_id], run.now, store.observations.next_rev())
+    else:
+        store.observations.forget(pair.id, side, record_id)
+    store.links.drop_keys(pair.id, side, record_id)
 
 
 def move(run: Run, link: Link, new: NewLink, side: Side, reason: str) -> None:
     """Let a link lead to another record on `side`. The one that it led to is no more, and is never taken for new."""
     store, pair, before = run.store, run.pair, link.ids[side]
     store.links.relink(link.id, new)
-    store.observations.forget(pair.id, side, before)
-    store.links.drop_keys(pair.id, side, before)
+    _forget_dead(run, side, before)
     store.links.mark(pair.id, [Mark(side, before, "tombstone", reason)], run.now)
     store.links.unmark(pair.id, side, new.ids[side])
     store.attention.unpark(pair.id, [(side, before), *((of, new.ids[of]) for of in Side)])

@@ -43,7 +43,9 @@ async def _pull(run: Run, side: Side, cursor: str | None) -> None:
             await _changes(run, side, cursor)
         except SnapshotNeeded:
             await _snapshot(run, side)
-    run.observed_at[side] = started
+    if side not in run.short:
+        # What a listing that is not believed does not show may be there all the same.
+        run.observed_at[side] = started
 
 
 async def _changes(run: Run, side: Side, cursor: str) -> None:

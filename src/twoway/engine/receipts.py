@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from twoway.core.mapping import Decoded
 from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Values
 from twoway.core.plan import State
-from twoway.core.reconcile import moved_bases
+from twoway.core.reconcile import LEFT_SCOPE, moved_bases
 from twoway.core.resolve import DECIDED
-from twoway.engine.linking import end_link, move, move_without_base, records_of
+from twoway.engine.linking import OUT_OF_SCOPE, end_link, move, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import NewLink
@@ -156,6 +156,7 @@ def link_created(
     store, pair, edit = run.store, run.pair, operation.edit
     target, giver = operation.side, operation.side.other
     assert operation.counterpart_id is not None  # noqa: S101 - a create always carries a record over
+    store.operations.made(operation.id, record_id)
     blanks = {name: None for name, value in edit.given.items() if value is None and _lives_on(run, target, name)}
     bases: dict[Side, Values] = {target: {**blanks, **stored}, giver: edit.given}
     new = NewLink(
@@ -225,7 +226,8 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
         # since that other write may yet fail, and with it what this side was to give.
         look_again(run, target, [link.ids[target]])
         return
-    if store.attention.has_verdicts(link.id):
+    if operation.edit.deltas or store.attention.has_verdicts(link.id):
+        # A set that is merged on both sides is known to agree once both are read: each write moved its own part only.
         for side, record_id in records_of(link):
             look_again(run, side, [record_id])
         return
@@ -256,7 +258,11 @@ def settle_removal(run: Run, operation: StagedOperation) -> None:
     # Whose counterpart was taken away again by a person is not to get another.
     giver = "retired" if operation.undoes is not None else "tombstone"
     kinds = {operation.side: "tombstone", operation.side.other: giver}
-    end_link(run, link, kinds, operation.edit.rules.get("*", ""))
+    rule = operation.edit.rules.get("*", "")
+    left_out = rule == LEFT_SCOPE
+    if left_out:
+        kinds[operation.side.other] = "left_out"
+    end_link(run, link, kinds, OUT_OF_SCOPE if left_out else rule)
 
 
 # -- an app that has the record already

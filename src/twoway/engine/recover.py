@@ -22,6 +22,12 @@ def interrupted(run: Run) -> None:
     in_doubt = run.store.operations.in_state(run.pair.id, State.SENT)
     with run.commit("recover"):
         run.store.operations.lost([operation.id for operation in in_doubt], run.now)
+        # Once the write beside it is found to be done, nothing else would tell what this one was to carry over.
+        for operation in run.store.operations.planned_beside_doubt(run.pair.id):
+            for side in Side:
+                record_id = operation.record_id if side is operation.side else operation.counterpart_id
+                if record_id is not None:
+                    receipts.look_again(run, side, [record_id])
         run.store.operations.drop_plan(run.pair.id, run.now)
 
 

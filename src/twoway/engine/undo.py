@@ -61,6 +61,8 @@ def _reverse(pair: PairContext, store: Store, operation: StagedOperation) -> tup
     link = None if operation.link is None else store.links.get(operation.link)
     if link is None or link.ids[operation.side] != operation.record_id:
         return None, f"{account}:{operation.record_id} is no longer linked"
+    if store.operations.in_flight(link.id):
+        return None, f"{account}:{operation.record_id} has another write under way: undo it when that is known"
     stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
     base = link.bases[operation.side]
     unedited = {name: old for name, old in edit.expect.items() if base.get(name) == stored.get(name)}
@@ -97,13 +99,18 @@ def _reverse_create(
     link = store.links.of(pair.id, operation.side.other, operation.counterpart_id)
     if link is None:
         return None, f"the record that was created in {account} is no longer linked"
+    if link.ids[operation.side] != operation.record_id:
+        return None, f"{account}:{operation.record_id} was created, and is by now another record"
+    if store.operations.in_flight(link.id):
+        return None, f"{account}:{operation.record_id} has another write under way: undo it when that is known"
     kinds = pair.apps[operation.side].capabilities.kinds
     kind = Kind.ARCHIVE if Kind.ARCHIVE in kinds else Kind.DELETE
     if kind not in kinds:
         return None, f"{account}:{link.ids[operation.side]} was created, and {account} deletes nothing"
-    edit = Edit(operation.side, kind, expect=dict(link.bases[operation.side]), rules={"*": UNDONE})
-    made = _staging(edit, operation, link.id)
-    return made._replace(record_id=link.ids[operation.side]), ""
+    # What was never known to be there was not written by us: if it is there, a person wrote it.
+    unknown = {name: None for name in pair.mapping.rules.fields if pair.mapping.side(operation.side).app_fields(name)}
+    edit = Edit(operation.side, kind, expect={**unknown, **link.bases[operation.side]}, rules={"*": UNDONE})
+    return _staging(edit, operation, link.id), ""
 
 
 def _staging(edit: Edit, operation: StagedOperation, link: int) -> Staging:
@@ -142,6 +149,7 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
     """Carry an undo out, as a cycle of its own: it can be undone like any other."""
     with store.commit("begin", lease, clock.now()):
         number = store.pairs.begin_cycle(pair.id, "undo", clock.now())
+        store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], clock.now())
         store.operations.stage(pair.id, number, staging, State.PLANNED)
     run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number)
     totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])

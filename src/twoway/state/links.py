@@ -6,7 +6,7 @@ from typing import NamedTuple
 from twoway.core.match import Holder, Slots, Standing
 from twoway.core.model import Instant, Side, Value, Values
 from twoway.state.database import Database
-from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row
+from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, Observation, dumps, link_row
 
 
 class Mark(NamedTuple):
@@ -219,6 +219,13 @@ class Links:
             "ON CONFLICT (pair, side, record_id) DO UPDATE SET kind = excluded.kind, fp = excluded.fp, "
             "reason = excluded.reason, at = excluded.at",
             [(pair, m.side.value, m.record_id, m.kind, m.fp, m.reason, now) for m in marks],
+        )
+
+    def saw_marked(self, pair: int, row: Observation) -> None:
+        """A marked record was read: it is not looked at again before its content changes."""
+        self._db.run(
+            "UPDATE mark SET fp = ? WHERE pair = ? AND side = ? AND record_id = ?",
+            (row.fp, pair, row.side.value, row.record_id),
         )
 
     def unmark(self, pair: int, side: Side, record_id: str) -> None:

@@ -74,7 +74,7 @@ class Observations:
             f"OR (l.id IS NOT NULL AND (l.{side.value}_fp IS NOT j.value ->> 0 "
             f"  OR l.{side.value}_version IS NOT j.value ->> 1)) "
             "OR (l.id IS NULL AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.pair = ? AND m.side = ? "
-            "  AND m.record_id = j.key AND (m.kind = 'retired' OR m.fp IS j.value ->> 0))) "
+            "  AND m.record_id = j.key AND m.fp IS j.value ->> 0)) "
             "ORDER BY j.key",
             (dumps({key: list(value) for key, value in seen.items()}), pair, pair, side.value, pair, side.value),
         )

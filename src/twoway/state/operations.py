@@ -96,6 +96,16 @@ class Operations:
         )
         return [operation_row(row) for row in rows]
 
+    def planned_beside_doubt(self, pair: int) -> list[StagedOperation]:
+        """What is staged and not sent, of links of which another write may have taken effect."""
+        rows = self._db.run(
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state IN ('planned', 'held') "
+            "AND p.closed_at IS NULL AND EXISTS (SELECT 1 FROM operation q WHERE q.link = p.link "
+            "AND q.closed_at IS NULL AND q.state IN ('sent', 'unknown')) ORDER BY p.id",
+            (pair,),
+        )
+        return [operation_row(row) for row in rows]
+
     def of_cycle(self, cycle: int) -> list[StagedOperation]:
         """Everything that a cycle staged."""
         rows = self._db.run(f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.cycle = ? ORDER BY p.id", (cycle,))
@@ -166,12 +176,34 @@ class Operations:
             [(state.value, now, reason, operation) for operation in ids],
         )
 
+    def made(self, operation: int, record_id: str) -> None:
+        """The record that a create made."""
+        self._db.run("UPDATE operation SET record_id = ? WHERE id = ?", (record_id, operation))
+
+    def in_flight(self, link: int, *, but: int = 0) -> bool:
+        """Whether a write to one of the link's records may take effect yet, other than those of the cycle `but`."""
+        return bool(
+            self._db.one(
+                "SELECT 1 FROM operation WHERE link = ? AND closed_at IS NULL AND state IN ('sent', 'unknown') "
+                "AND cycle <> ? LIMIT 1",
+                (link, but),
+            )
+        )
+
     def drop_plan(self, pair: int, now: Instant) -> None:
         """What an earlier cycle staged and did not send is decided anew; an undo that a person asked for stays."""
         self._db.run(
             "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'decided anew' "
             "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes IS NULL",
             (now, pair),
+        )
+
+    def drop_undo(self, pair: int, undone: Iterable[int], now: Instant) -> None:
+        """An undo that was begun before is not sent any more: these operations are undone anew."""
+        self._db.many(
+            "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'undone anew' "
+            "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes = ?",
+            [(now, pair, operation) for operation in undone],
         )
 
     def hold_plan(self, pair: int) -> None:

@@ -1,243 +1,406 @@
 """What must hold of a history, judged from the apps' own logs: what people wrote, what we wrote, in which order.
 
-Each check answers with the violations it found, in words; none means that it holds. The state is asked only for what
-people are shown: links, conflicts, what is set aside, and the history of replaced values.
+Each check answers with the violations it found, in words; none means that it holds. The word before the first colon
+names the invariant. The state is asked only for what people are shown: links, conflicts, what is set aside, and the
+history of replaced values.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from twoway.core.model import Raw, Side
-from twoway.core.rules import Direction
+from twoway.core.model import Kind, Raw, Side
+from twoway.core.plan import State
+from twoway.core.reconcile import DELETED_OPPOSITE, UNDONE
+from twoway.core.resolve import DECIDED
+from twoway.core.rules import Blank, Direction, Drift, OnEditedDelete
+from twoway.ports import ReceiptShape
 from twoway.state.rows import Link
-from twoway.testing.memory import Change, MemoryApp
-from twoway.testing.scenarios import FIELDS, MAPPED, History, trimmed
+from twoway.testing.ledger import Ledger, elements, keeps, same
+from twoway.testing.memory import Change
+from twoway.testing.scenarios import CONSENT, SEGMENT, TAGS, TEXTS, History
 
 _GRACE = 1_000
 """Milliseconds by which the listings that a cycle begins with may come before the cycle itself."""
+_REQUESTS = (60, 14)
+"""Requests beside the listings that a history may cost: so many, and so many more for each thing that happened."""
 
 
-def convergence(found: History, *, deletions: bool) -> list[str]:
+def convergence(found: History, *, deletions: bool, told: bool = False) -> list[str]:
     """Once everybody rests: linked records agree, and none is left alone, but for what people are shown.
 
-    Without `deletions` a record that is gone on one side may still be linked: its app tells only by a snapshot.
+    Without `deletions` a record that is gone on one side may still be linked: its app tells only by a snapshot. With
+    `told`, so may what an app kept back from a listing that it called complete.
     """
-    world, pair = found.world, found.world.pair
-    aside = {(row.side, row.record_id) for row in world.store.attention.parked(pair.id)}
-    conflicts = {(row.link, row.field) for row in world.store.attention.conflicts(pair.id)}
+    world, ledger = found.world, Ledger(found)
+    aside = {(row.side, row.record_id) for row in world.store.attention.parked(world.pair.id)}
+    conflicts = {(row.link, row.field) for row in world.store.attention.conflicts(world.pair.id)}
+    hidden = {record for ids in found.hidden.values() for record in ids} if told else set()
     bad = []
     linked: set[tuple[Side, str]] = set()
-    for link in links(found):
+    for link in ledger.links:
         ids = list(link.ids.items())
         linked.update(ids)
-        if aside & set(ids) or not all(_in_scope(found, side, one) for side, one in ids):
+        if aside & set(ids) or hidden & {one for _, one in ids}:
             continue
-        alive = [world.apps[side].records[one].alive for side, one in ids]
+        alive = [ledger.apps[side].records[one].alive for side, one in ids]
+        if not all(ledger.in_scope(side, one) for side, one in ids):
+            continue
         if alive[0] != alive[1]:
             bad += [f"deletion stuck: {link.ids}"] if deletions else []
         elif all(alive):
             bad += [
                 f"diverged: {link.ids} {name}"
-                for name in MAPPED
-                if (link.id, name) not in conflicts and not _agree(found, link, name)
+                for name in ledger.mapped
+                if (link.id, name) not in conflicts and not _agree(ledger, link, name)
             ]
     return bad + [
         f"left alone: {one}"
-        for side, app in world.apps.items()
+        for side, app in ledger.apps.items()
         for one in app.live()
-        if (side, one) not in linked | aside and _in_scope(found, side, one) and not _retired(found, side, one)
+        if (side, one) not in linked | aside and one not in hidden and _is_wanted(ledger, side, one)
     ]
 
 
-def links(found: History) -> list[Link]:
-    """Every link of the pair."""
-    store = found.world.store
-    rows = store.db.run("SELECT id FROM link WHERE pair = ?", (found.world.pair.id,))
-    return list(store.links.many(row[0] for row in rows).values())
+def _is_wanted(ledger: Ledger, side: Side, record_id: str) -> bool:
+    """Whether the record ought to have a counterpart."""
+    return (
+        ledger.rules.create[side.other]
+        and ledger.in_scope(side, record_id)
+        and ledger.mark(side, record_id) != "retired"
+    )
 
 
-def _retired(found: History, side: Side, record_id: str) -> bool:
-    mark = found.world.store.links.marks(found.world.pair.id, side, [record_id]).get(record_id)
-    return mark is not None and mark.kind == "retired"
-
-
-def _in_scope(found: History, side: Side, record_id: str) -> bool:
-    mapping = found.world.pair.mapping.side(side)
-    return mapping.in_scope(mapping.decode(found.world.apps[side].records[record_id].values).values)
-
-
-def _agree(found: History, link: Link, name: str) -> bool:
-    values = [found.world.apps[side].records[one].values.get(name) for side, one in link.ids.items()]
-    rule = found.world.pair.mapping.rules.fields[name]
+def _agree(ledger: Ledger, link: Link, name: str) -> bool:
+    rule = ledger.rule(name)
+    left, right = (ledger.apps[side].records[one].values.get(name) for side, one in link.ids.items())
+    if name == CONSENT:
+        return (left == "out") == (right == "out") or link.held.get(name) == [left, right]
     if rule.direction is not Direction.BOTH:
+        giver = right if rule.direction is Direction.TO_LEFT else left
+        manner = ledger.apps[rule.direction.receiver or Side.LEFT].manner
+        # Of an app that says nothing of what it stores, the same edit made twice cannot be told from its own form.
+        silent = manner.receipt is ReceiptShape.NOTHING or not manner.declares_form
+        if rule.drift is Drift.IGNORE or giver is None or silent:
+            return True
+    if None in (left, right) and rule.blank is Blank.IGNORE:
         return True
-    if None in values and rule.blank.value == "ignore":
-        return True
-    return _same(name, values[0], values[1]) or name in link.held
-
-
-def _same(name: str, one: Raw, two: Raw) -> bool:
-    return bool(trimmed(name, one) == trimmed(name, two))
+    held = link.held.get(name, [None, None])
+    if name == TAGS:
+        return elements(left) ^ elements(right) <= elements(held[0]) ^ elements(held[1])
+    return same(name, left, right) or (same(name, left, held[0]) and same(name, right, held[1]))
 
 
 def safety(found: History) -> list[str]:
     """Whatever happens and whenever one looks: nothing lost, invented, doubled, wrongly deleted or touched."""
+    ledger = Ledger(found)
     bad: list[str] = []
     for side in Side:
-        bad += _lost(found, side)
-        bad += _invented(found, side)
-        bad += _unproved(found, side)
-        bad += _untouchable(found, side)
-        bad += _back_in_time(found, side)
-        bad += _doubles_of_the_old(found, side)
-    return bad + _counterparts(found)
+        for check in _CHECKS:
+            bad += check(ledger, side)
+    return bad + _counterparts(ledger) + _requests(found)
 
 
-def _history(found: History) -> set[tuple[Side, str, str, Raw]]:
-    rows = found.world.store.operations.history(pair=found.world.pair.id, limit=100_000)
-    return {(row.side, row.record_id, row.field, str(row.old)) for row in rows}
-
-
-def _held(app: MemoryApp, name: str, value: Raw) -> bool:
-    """Whether the app ever stored this value in this field."""
-    return any(name in change.fields and _same(name, change.fields[name][1], value) for change in app.log)
-
-
-def _lost(found: History, side: Side) -> Iterator[str]:
+def _lost(ledger: Ledger, side: Side) -> Iterator[str]:
     """A person's value that we replaced is on the other side, or in the history."""
-    app, other = found.world.apps[side], found.world.apps[side.other]
-    kept = _history(found)
+    app, other = ledger.apps[side], ledger.apps[side.other]
     written: dict[tuple[str, str], Change] = {}
     for change in app.log:
         ours = change.who == "engine"
-        replaced = {name: old for name, (old, new) in change.fields.items() if old != new} if ours else {}
+        replaced = (
+            {name: old for name, (old, new) in change.fields.items() if not keeps(name, old, new)} if ours else {}
+        )
         if ours and change.kind == "delete":
-            replaced = {name: app.records[change.id].values.get(name) for name in MAPPED}
+            last_ones = {name: written.get((change.id, name)) for name in ledger.mapped}
+            replaced = {name: one.fields[name][1] for name, one in last_ones.items() if one is not None}
         for name, old in replaced.items():
             last = written.get((change.id, name))
-            if old is None or last is None or last.who != "human" or (side, change.id, name, old) in kept:
+            if old is None or last is None or last.who != "human" or (side, change.id, name, str(old)) in ledger.kept:
                 continue
-            if not _held(other, name, old) and not _unseen(found, app, change, last):
+            if not ledger.ever_held(other, name, old) and not ledger.unseen(app, change, last):
                 yield f"lost edit: {change.id} {name} = {old}, replaced by {change.operation}"
         written.update({(change.id, name): change for name in change.fields})
 
 
-def _unseen(found: History, app: MemoryApp, change: Change, edit: Change) -> bool:
-    """The limit that is documented: an app without conditions, an edit between our last read and our write."""
-    return not app.manner.conditional and edit.seq > found.sent[change.operation or ""].read
-
-
-def _invented(found: History, side: Side) -> Iterator[str]:
-    """Every value that we wrote was somebody's."""
-    people = [c for app in found.world.apps.values() for c in app.log if c.who == "human"]
-    for change in found.world.apps[side].written():
+def _invented(ledger: Ledger, side: Side) -> Iterator[str]:
+    """Every value that we wrote was somebody's, and nothing opted in by itself."""
+    people = [
+        (name, new)
+        for app in ledger.apps.values()
+        for c in app.log
+        if c.who == "human"
+        for name, (_, new) in c.fields.items()
+    ]
+    people += [(name, value) for name, value in ledger.found.verdicts]
+    labels = {label for name, value in people if name == TAGS for label in elements(value)}
+    for change, operation in ledger.ours(side):
         for name, (_, new) in change.fields.items():
-            if not any(name in c.fields and _same(name, c.fields[name][1], new) for c in people):
+            if name == TAGS:
+                known = elements(new) <= labels
+            else:
+                known = any(name == of and same(name, value, new) for of, value in people)
+            if not known:
                 yield f"invented: {change.id} {name} = {new}"
+            rule = operation.edit.rules.get(name)
+            if name == CONSENT and new == "in" and change.kind == "update" and rule not in (DECIDED, UNDONE):
+                yield f"opted in: {change.id} by {rule}"
 
 
-def _unproved(found: History, side: Side) -> Iterator[str]:
-    """What we deleted had a counterpart that somebody had deleted, and not merged, or that had left the scope."""
-    giver = found.world.apps[side.other]
-    for change in found.world.apps[side].written():
-        if change.kind != "delete":
+def _planned(ledger: Ledger, side: Side) -> Iterator[str]:
+    """What was sent is what was shown, and it was written over what was shown with it."""
+    app = ledger.apps[side]
+    twice: set[str | None] = set()
+    for change, operation in ledger.ours(side, "update", "create"):
+        if change.operation in twice:
             continue
-        source = _source(found, change.operation)
-        before = found.sent[change.operation or ""].at
-        deaths = [c for c in giver.log if c.id == source and c.kind in ("delete", "merge") and c.at <= before]
-        if not deaths:
-            yield f"deleted without proof: {change.id} for {source}"
-        elif deaths[-1].kind == "merge":
-            yield f"deleted for a merge: {change.id} for {source}"
+        twice.add(change.operation)
+        sent = operation.edit.changed
+        if change.fields.keys() != sent.keys() or any(
+            not same(n, new, sent[n]) for n, (_, new) in change.fields.items()
+        ):
+            yield f"otherwise than planned: {change.id} {sorted(change.fields)}"
+        for name, (old, _) in change.fields.items():
+            if name not in operation.edit.expect or same(name, old, operation.edit.expect[name]):
+                continue
+            last = [edit for edit in ledger.edits(change.id, name) if edit.seq < change.seq]
+            if last and not ledger.unseen(app, change, last[-1]):
+                yield f"forced: {change.id} {name}, which was {old}"
 
 
-def _source(found: History, operation: str | None) -> str:
-    """The record that a write carried over."""
-    number = int((operation or "").rsplit("-", 1)[1])
-    return str(found.world.store.db.one("SELECT counterpart_id FROM operation WHERE id = ?", (number,)))
+def _unproved(ledger: Ledger, side: Side) -> Iterator[str]:
+    """What we deleted had a counterpart that somebody had deleted, and not merged, or that had left the scope; or we
+    had made it ourselves, and a person took that back."""
+    for change, operation in ledger.ours(side, "delete"):
+        source, why = operation.counterpart_id or "", operation.edit.rules.get("*")
+        before = ledger.found.sent[change.operation or ""].at
+        if why == UNDONE:
+            if not any(c.kind == "create" and c.who == "engine" for c in ledger.log(change.id)):
+                yield f"deleted without proof: {change.id}, undone though we did not make it"
+        elif why == DELETED_OPPOSITE:
+            deaths = [c for c in ledger.log(source) if c.kind in ("delete", "merge") and c.at <= before]
+            if not deaths:
+                yield f"deleted without proof: {change.id} for {source}"
+            elif deaths[-1].kind == "merge":
+                yield f"deleted for a merge: {change.id} for {source}"
+        elif operation.edit.kind is not Kind.ARCHIVE or not ledger.was_out(source, before):
+            yield f"deleted without proof: {change.id}, {why}, for {source}"
 
 
-def _untouchable(found: History, side: Side) -> Iterator[str]:
+def _over_edits(ledger: Ledger, side: Side) -> Iterator[str]:
+    """Where the edit is to survive a deletion, nothing is deleted that somebody has edited since."""
+    app, giver = ledger.apps[side], ledger.apps[side.other]
+    if ledger.rules.edited_delete is OnEditedDelete.DELETE:
+        return
+    for change, operation in ledger.ours(side, "delete"):
+        if operation.edit.rules.get("*") != DELETED_OPPOSITE:
+            continue
+        for name in TEXTS:
+            last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
+            if not last or last[-1].who != "human" or ledger.rule(name).direction is not Direction.BOTH:
+                continue
+            value = last[-1].fields[name][1]
+            known = value is None or ledger.ever_held(giver, name, value)
+            if not known and not ledger.unseen(app, change, last[-1]):
+                yield f"deleted over an edit: {change.id} {name} = {value}"
+
+
+def _overwritten(ledger: Ledger, side: Side) -> Iterator[str]:
+    """What is written as if only the other side had changed replaces nothing that a person set here meanwhile."""
+    app, giver = ledger.apps[side], ledger.apps[side.other]
+    if any(change.kind in ("merge", "restore") for one in ledger.apps.values() for change in one.log):
+        return
+    for change, operation in ledger.ours(side, "update"):
+        for name, (old, _) in change.fields.items():
+            rule = ledger.rule(name)
+            if operation.edit.rules.get(name) != "changed" or name not in TEXTS or old is None:
+                continue
+            if rule.direction is not Direction.BOTH or rule.blank is not Blank.PROPAGATE:
+                continue
+            last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
+            if not last or last[-1].who != "human" or _was_undone(ledger, change.id):
+                continue
+            if not ledger.ever_held(giver, name, old) and not ledger.unseen(app, change, last[-1]):
+                yield f"overwritten: {change.id} {name} = {old}"
+
+
+def _scoped(ledger: Ledger, side: Side) -> Iterator[str]:
+    """Nothing is carried over from, or to, a record that had left the scope before the cycle began."""
+    for change, operation in ledger.ours(side, "create", "update"):
+        began = ledger.found.sent[change.operation or ""].began
+        for of, record in ((side, change.id), (side.other, operation.counterpart_id or "")):
+            app = ledger.apps[of]
+            scoped = ledger.found.world.spec.side(of).scope is not None
+            moves = [c for c in ledger.log(record) if SEGMENT in c.fields and c.at <= change.at]
+            dead = any(c.kind in ("delete", "merge") and c.at <= change.at for c in ledger.log(record))
+            if not scoped or not moves or dead or operation.undoes is not None:
+                continue
+            out = moves[-1].fields[SEGMENT][1] is not None
+            if out and moves[-1].at < began - app.manner.lag - app.manner.resolution - _GRACE:
+                yield f"out of scope: {change.id}, written for {operation.counterpart_id}"
+
+
+def _came_back(ledger: Ledger, side: Side) -> Iterator[str]:
+    """What a person deleted is not made anew for a record that was known to be its counterpart."""
+    freed = _freed(ledger)
+    made: dict[str, str] = {}
+    for change, operation in ledger.ours(side, "create"):
+        if operation.state != State.DONE.value:
+            # The answer was lost: whether it was deleted, or never made, could not be told.
+            continue
+        source = operation.counterpart_id or ""
+        before = made.get(source)
+        gone = before is not None and any(c.kind == "delete" and c.who == "human" for c in ledger.log(before))
+        freely = {source, before} & freed or ledger.was_out(source, change.at)
+        if gone and operation.edit.rules.get("*") == "new" and not freely:
+            yield f"came back: {change.id} for {source}, after {before}"
+        made[source] = change.id
+
+
+def _untouchable(ledger: Ledger, side: Side) -> Iterator[str]:
     """Fields that are not mapped, or not on this side, are never written."""
-    forbidden = set(FIELDS) - set(MAPPED)
-    rules = found.world.pair.mapping.rules.fields
-    for change in found.world.apps[side].written():
+    for change, _ in ledger.ours(side):
         for name in sorted(change.fields):
-            if name in forbidden or not rules[name].direction.writes(side):
+            if name not in ledger.mapped or not ledger.rule(name).direction.writes(side):
                 yield f"touched: {change.id} {name}"
 
 
-def _back_in_time(found: History, side: Side) -> Iterator[str]:
+def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
     """Of the edits of one side, an older one is never written after a younger one."""
-    giver = found.world.apps[side.other]
-    if any(change.kind in ("merge", "restore") for app in found.world.apps.values() for change in app.log):
+    if any(change.kind in ("merge", "restore") for app in ledger.apps.values() for change in app.log):
         return
     newest: dict[tuple[str, str], int] = {}
-    for change in found.world.apps[side].written():
-        source = _source(found, change.operation) if change.kind == "update" else ""
+    for change, operation in ledger.ours(side, "update"):
         for name, (_, new) in change.fields.items():
+            if name not in TEXTS or operation.edit.rules.get(name) in (UNDONE, DECIDED):
+                continue
             edits = [
-                c.seq
-                for c in giver.log
-                if c.id == source
-                and c.who == "human"
-                and name in c.fields
-                and c.at <= change.at
-                and _same(name, c.fields[name][1], new)
+                edit.seq
+                for edit in ledger.edits(operation.counterpart_id or "", name)
+                if edit.at <= change.at and same(name, edit.fields[name][1], new)
             ]
             if not edits:
                 continue
-            if edits[-1] < newest.get((change.id, name), 0):
+            if edits[-1] < newest.get((change.id, name), 0) and not _was_undone(ledger, change.id):
                 yield f"back in time: {change.id} {name} = {new}"
             newest[change.id, name] = max(edits[-1], newest.get((change.id, name), 0))
 
 
-def _creates(found: History, side: Side) -> list[Change]:
-    return [change for change in found.world.apps[side].written() if change.kind == "create"]
+def _was_undone(ledger: Ledger, record_id: str) -> bool:
+    return any(
+        one.undoes is not None and record_id in (one.record_id, one.counterpart_id)
+        for one in ledger.operations.values()
+    )
 
 
-def _counterparts(found: History) -> list[str]:
+def _undone(ledger: Ledger, side: Side) -> Iterator[str]:
+    """An undo restores just the fields that nobody has edited since, and nothing but a later edit moves them again."""
+    app = ledger.apps[side]
+    for change, operation in ledger.ours(side, "update"):
+        if operation.undoes is None:
+            continue
+        first = ledger.operations[operation.undoes]
+        source = operation.counterpart_id or ""
+        since = ledger.began(first)
+        for name in change.fields:
+            if not same(name, operation.edit.changed[name], first.edit.expect.get(name)):
+                yield f"undo restored another value: {change.id} {name}"
+            before = [c for c in ledger.log(change.id) if c.seq < change.seq and name in c.fields]
+            edited = before and before[-1].who == "human" and not ledger.unseen(app, change, before[-1])
+            if edited and not same(name, before[-1].fields[name][1], operation.edit.expect[name]):
+                yield f"undo over an edit: {change.id} {name}"
+            after = [c for c in ledger.log(change.id) if c.seq > change.seq and name in c.fields]
+            if not after or after[0].who == "human" or ledger.operation(after[0]).undoes is not None:
+                continue
+            moved = [c for c in (*ledger.edits(source, name), *ledger.edits(change.id, name)) if c.at >= since]
+            rule = ledger.operation(after[0]).edit.rules.get(name)
+            if not moved and rule != DECIDED and not _merged_into(ledger, change.id, source):
+                yield f"undo undone: {change.id} {name} by {rule}"
+
+
+def _merged_into(ledger: Ledger, *records: str) -> bool:
+    apps = ledger.apps.values()
+    return any(one.merged_into in records for app in apps for one in app.records.values() if one.merged_into)
+
+
+def _creates(ledger: Ledger, side: Side) -> list[tuple[Change, str]]:
+    return [(change, operation.counterpart_id or "") for change, operation in ledger.ours(side, "create")]
+
+
+def _counterparts(ledger: Ledger) -> list[str]:
     """Whatever was lost on the way, a record was not created twice."""
     made: Mapping[tuple[Side, str], list[str]] = defaultdict(list)
+    freed = _freed(ledger)
     for side in Side:
-        app = found.world.apps[side]
-        # What a person took back out of the bin may by then have a successor.
-        restored = {change.id for one in found.world.apps.values() for change in one.log if change.kind == "restore"}
-        for change in _creates(found, side):
-            source = _source(found, change.operation)
-            if app.records[change.id].alive and not {change.id, source} & restored:
+        for change, source in _creates(ledger, side):
+            if ledger.apps[side].records[change.id].alive and not {change.id, source} & freed:
                 made[side.other, source].append(change.id)
-    bad = [f"two counterparts: {ids} for {source}" for source, ids in made.items() if len(ids) > 1]
-    linked: Mapping[str, str] = {one: link.ids[side.other] for link in links(found) for side, one in link.ids.items()}
+    # What a listing that called itself complete kept back was, for all that could be known, never made.
+    hidden = {record for ids in ledger.found.hidden.values() for record in ids}
+    bad = [f"two counterparts: {ids} for {source}" for (_, source), ids in made.items() if len(set(ids) - hidden) > 1]
+    linked: Mapping[str, str] = {one: link.ids[side.other] for link in ledger.links for side, one in link.ids.items()}
     for side in Side:
-        for change in _creates(found, side):
-            source = _source(found, change.operation)
-            back = [c for c in _creates(found, side.other) if _source(found, c.operation) == change.id]
-            if back and linked.get(change.id) != back[0].id and found.world.apps[side.other].records[source].alive:
-                bad.append(f"ping-pong: {source} made {change.id}, which made {back[0].id}")
+        back = {source: change.id for change, source in _creates(ledger, side.other)}
+        for change, source in _creates(ledger, side):
+            copy = back.get(change.id)
+            if not copy or linked.get(change.id) == copy or {change.id, source} & (freed | hidden):
+                continue
+            # What was deleted a moment before may have been copied once more: it is read again only once it is older.
+            deleted = any(one.kind == "delete" for one in ledger.log(change.id))
+            if ledger.apps[side.other].records[source].alive and not deleted:
+                bad.append(f"ping-pong: {source} made {change.id}, which made {copy}")
     return bad
 
 
-def _doubles_of_the_old(found: History, side: Side) -> Iterator[str]:
+def _freed(ledger: Ledger) -> set[str]:
+    """What a person took back out of the bin, or unlinked, may by then have a successor."""
+    return {c.id for app in ledger.apps.values() for c in app.log if c.kind == "restore"} | ledger.found.freed
+
+
+def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
     """No record was created while another with its address had been there since before the cycle's listings."""
-    app = found.world.apps[side]
-    for change in _creates(found, side):
+    app = ledger.apps[side]
+    hidden = ledger.found.hidden.get(app.name, set())
+    for change, _ in _creates(ledger, side):
         address = change.fields.get("email", (None, None))[1]
-        horizon = found.sent[change.operation or ""].began - app.manner.lag - app.manner.resolution - _GRACE
+        horizon = ledger.found.sent[change.operation or ""].began - app.manner.lag - app.manner.resolution - _GRACE
         for one in app.records:
-            if one != change.id and address is not None and _held_since(app, one, address, horizon, change.seq):
-                yield f"double of {one}: {change.id} with {address}"
+            if one == change.id or one in hidden or address is None:
+                continue
+            if _held_since(ledger.log(one), address, horizon, change.seq):
+                yield f"double: {change.id} with {address}, which {one} has"
 
 
-def _held_since(app: MemoryApp, record_id: str, address: Raw, horizon: int, until: int) -> bool:
-    """Whether the record was live and held this address from the horizon to the log's entry `until`."""
+def _held_since(log: list[Change], address: Raw, horizon: int, until: int) -> bool:
+    """Whether a record was live, in scope, and held this address from the horizon to the log's entry `until`."""
     alive, held = False, None
-    for change in app.log[: until - 1]:
-        if change.id != record_id:
-            continue
-        if change.at >= horizon and ("email" in change.fields or change.kind in ("delete", "merge", "restore")):
+    for change in log:
+        if change.seq >= until:
+            break
+        if change.at >= horizon and ({"email", SEGMENT} & change.fields.keys() or change.kind != "update"):
             return False
         alive = change.kind in ("create", "update", "restore") and (alive or change.kind != "update")
         held = change.fields.get("email", (None, held))[1]
-    created = next(change.at for change in app.log if change.id == record_id)
-    return alive and held == address and created < horizon
+    return alive and held == address
+
+
+def _requests(found: History) -> list[str]:
+    """What a history costs is bounded by what happened in it."""
+    tally = found.tally
+    asked = tally["fetch"] + tally["find"] + tally["apply"]
+    most = _REQUESTS[0] + _REQUESTS[1] * (tally["edits"] + tally["faults"] + tally["by hand"])
+    return [f"too many requests: {asked} for {most}"] if asked > most else []
+
+
+_CHECKS = (
+    _lost,
+    _overwritten,
+    _invented,
+    _planned,
+    _unproved,
+    _over_edits,
+    _untouchable,
+    _scoped,
+    _back_in_time,
+    _doubles_of_the_old,
+    _came_back,
+    _undone,
+)

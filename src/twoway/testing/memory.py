@@ -87,6 +87,12 @@ class Manner:
     """The form in which the app stores a value, by field and value."""
     declares_form: bool = True
     """Whether the connector knows that form."""
+    skew: int = 0
+    """Milliseconds by which the app's clock is ahead of ours."""
+    refuses: Callable[[str, Raw], bool] | None = None
+    """Whether the app will not take a value, by field and value."""
+    drifts: bool = False
+    """Whether the complete listing counts its pages by position: what is deleted meanwhile hides another record."""
     page: int = 100
     batch: int = 50
 
@@ -148,9 +154,9 @@ class MemoryApp:
 
     def create(self, who: str, values: RawValues, marker: str | None = None) -> Stored:
         """Add a record; raises `DuplicateKey` where the app refuses a second one with the same key."""
-        self._check_unique(None, values)
+        self._check(None, values)
         self._number += 1
-        now = self._stamp()
+        now = self.time()
         record = Stored(f"{self.name}-{self._number}", {}, 0, now, now, marker=marker)
         self.records[record.id] = record
         self._set(who, "create", record, values)
@@ -159,7 +165,7 @@ class MemoryApp:
     def update(self, who: str, record_id: str, values: RawValues) -> Stored:
         """Set fields of a live record."""
         record = self.records[record_id]
-        self._check_unique(record_id, values)
+        self._check(record_id, values)
         self._set(who, "update", record, values)
         return record
 
@@ -178,7 +184,11 @@ class MemoryApp:
             if other.alive and other.id != besides and values[name] and other.values.get(name) == values[name]
         ]
 
-    def _check_unique(self, record_id: str | None, values: RawValues) -> None:
+    def _check(self, record_id: str | None, values: RawValues) -> None:
+        refuses = self.manner.refuses
+        for name, value in values.items() if refuses else ():
+            if refuses and refuses(name, value):
+                raise RefusedValue(name)
         if holders := self.has_key(values, besides=record_id):
             raise DuplicateKey(holders[0])
 
@@ -188,18 +198,19 @@ class MemoryApp:
             stored = self.manner.stores(name, value) if self.manner.stores else value
             changed[name] = (record.values.get(name), stored)
             record.values[name] = stored
-            record.times[name] = self._stamp()
+            record.times[name] = self.time()
         self._wrote(who, kind, record, changed)
 
     def _wrote(self, who: str, kind: str, record: Stored, changed: Mapping[str, tuple[Raw, Raw]]) -> None:
         record.version += 1
-        record.modified = self._stamp()
+        record.modified = self.time()
         past = replace(record, values=dict(record.values), times=dict(record.times))
         self._past.setdefault(record.id, []).append((self.clock.now(), past))
         self.log.append(Change(len(self.log) + 1, self.clock.now(), who, kind, record.id, changed, self.operation))
 
-    def _stamp(self) -> Instant:
-        return self.clock.now() // self.manner.resolution * self.manner.resolution
+    def time(self) -> Instant:
+        """What the app's own clock shows: coarse, and perhaps wrong."""
+        return (self.clock.now() + self.manner.skew) // self.manner.resolution * self.manner.resolution
 
     # -- what its listings show
 
@@ -236,6 +247,14 @@ class DuplicateKey(Exception):
     def __init__(self, record_id: str) -> None:
         super().__init__(record_id)
         self.id = record_id
+
+
+class RefusedValue(Exception):
+    """The app will not take this value; `field` is where."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
 
 
 class MemoryConnector:
@@ -278,7 +297,7 @@ class MemoryConnector:
         return [FieldInfo(name=name, type=FieldType.STRING, unique=name in unique) for name in sorted(self.app.fields)]
 
     async def changes(self, cursor: str | None) -> Page:
-        app, now = self.app, self.app.clock.now() // self.app.manner.resolution * self.app.manner.resolution
+        app, now = self.app, self.app.time()
         if cursor is None:
             return Page(cursor=json.dumps([now, "", None]), last=True)
         since, after, began = _position(cursor)
@@ -310,14 +329,12 @@ class MemoryConnector:
     async def snapshot(self, cursor: str | None) -> Page:
         app = self.app
         after = int(cursor) if cursor else 0
-        live = [r for r in app.shown() if r.alive and _number(r.id) > after]
-        page = live[: app.manner.page]
-        last = len(live) <= app.manner.page
-        return Page(
-            records=[app.view(record) for record in page],
-            cursor=None if last else str(_number(page[-1].id)),
-            last=last,
-        )
+        live = [r for r in app.shown() if r.alive]
+        rest = live[after:] if app.manner.drifts else [r for r in live if _number(r.id) > after]
+        page = rest[: app.manner.page]
+        last = len(rest) <= app.manner.page
+        following = after + len(page) if app.manner.drifts else _number(page[-1].id) if page else after
+        return Page(records=[app.view(record) for record in page], cursor=None if last else str(following), last=last)
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
         return {record_id: self._now(record_id) for record_id in ids}
@@ -350,6 +367,8 @@ class MemoryConnector:
             return self._write(write)
         except DuplicateKey as error:
             return Receipt.duplicate(error.id)
+        except RefusedValue as error:
+            return Receipt.refused("the app does not take this value", error.field)
         finally:
             self.app.operation = None
 

@@ -1,24 +1,35 @@
 """What a simulated history is made of: the mapping, how both apps behave, how many edits and faults."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from twoway.core.model import Instant, Raw, Side
-from twoway.core.rules import Blank, Direction, Drift, OnDelete, OnEditedDelete, Policy, Start
+from twoway.core.model import Instant, Raw, Side, Value
+from twoway.core.rules import Blank, Direction, Drift, GuardRules, OnDelete, OnEditedDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec
 from twoway.ports import Consistency, ReceiptShape
 from twoway.testing.memory import Manner
 from twoway.testing.world import World, plain_spec
 
-MAPPED = ("email", "name", "phone")
+TEXTS = ("email", "name", "phone")
+TAGS = "tags"
+CONSENT = "consent"
+SEGMENT = "segment"
 UNMAPPED = "note"
-FIELDS = (*MAPPED, "segment", UNMAPPED)
+FIELDS = (*TEXTS, TAGS, CONSENT, SEGMENT, UNMAPPED)
+"""The fields that both apps have. `note` is never mapped, `segment` serves the scope alone."""
+
+OUT = "out"
+"""The segment that no scope takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What a history is made of. `edits` and `faults` are how many there are at most, the shares how soon they come."""
+    """What a history is made of. `edits` and `faults` are how many there are at least, the shares how soon they come.
+
+    `without` names edits (`e3`) and faults (`f1`) that are left out, to find the few that matter.
+    """
 
     seed: int
     spec: MappingSpec
@@ -27,48 +38,84 @@ class Scenario:
     faults: int
     edit_share: float
     crash_share: float
+    fault_share: float
     addresses: int
     deletes: bool
     merges: bool
     blanks: bool
-    cycles: int = 10
+    by_hand: bool
+    settle: int = 0
+    cycles: int = 6
+    without: frozenset[str] = frozenset()
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The fields that are compared."""
+        return tuple(spec.name for spec in self.spec.fields if spec.name in (*TEXTS, TAGS, CONSENT))
 
 
 def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     rng = random.Random(seed * 7919 + 1)
-    scoped = rng.random() < 0.25
     return Scenario(
         seed=seed,
-        spec=_spec(rng, scoped=scoped),
+        spec=_spec(rng),
         manners={side: _manner(rng) for side in Side},
-        edits=rng.randint(1, 14),
-        faults=rng.choice((0, 1, 2, 4)),
-        edit_share=rng.choice((0.03, 0.1, 0.25)),
-        crash_share=rng.choice((0.01, 0.05)),
-        addresses=rng.choice((3, 30)),
+        edits=rng.randint(20, 26),
+        faults=rng.randint(3, 6),
+        edit_share=rng.choice((0.05, 0.1, 0.25)),
+        crash_share=rng.choice((0.003, 0.01)),
+        fault_share=rng.choice((1.0, 2.0, 4.0)),
+        addresses=rng.choice((4, 30)),
         deletes=rng.random() < 0.6,
         merges=rng.random() < 0.4,
         blanks=rng.random() < 0.3,
+        by_hand=rng.random() < 0.6,
+        settle=rng.choice((0, 0, 0, 8_000)),
     )
 
 
-def _spec(rng: random.Random, *, scoped: bool) -> MappingSpec:
-    plain = plain_spec(MAPPED, start=rng.choice(tuple(Start)))
+def _spec(rng: random.Random) -> MappingSpec:
+    plain = plain_spec(TEXTS, start=rng.choice(tuple(Start)))
     fields = list(plain.fields)
     if rng.random() < 0.25:
-        fields[-1] = replace(fields[-1], direction=Direction.TO_RIGHT, drift=rng.choice(tuple(Drift)))
-    if scoped:
-        fields.append(FieldSpec(name="segment", left=Location(path="segment")))
-    left = replace(plain.left, delete=rng.choice(tuple(OnDelete)), scope='segment != "out"' if scoped else None)
+        fields[-1] = replace(
+            fields[-1],
+            direction=rng.choice((Direction.TO_RIGHT, Direction.TO_LEFT)),
+            drift=rng.choice(tuple(Drift)),
+        )
+    if rng.random() < 0.2:
+        fields[1] = replace(fields[1], conflict=rng.choice((Policy.LONGEST, Policy.LEFT)))
+    if rng.random() < 0.4:
+        fields.append(FieldSpec(name=TAGS, type="set", left=Location(path=TAGS), right=Location(path=TAGS)))
+    if rng.random() < 0.3:
+        where = Location(path=CONSENT, opted_out=("out",), opted_in="in")
+        fields.append(FieldSpec(name=CONSENT, type="consent", left=where, right=where))
+    scoped = {side: rng.random() < 0.2 for side in Side}
+    fields += [
+        FieldSpec(name=f"{SEGMENT}_{side}", **{side.value: Location(path=SEGMENT)})  # type: ignore[arg-type]  # by name
+        for side in Side
+        if scoped[side]
+    ]
+    sides = {
+        side: replace(
+            plain.side(side),
+            delete=rng.choice(tuple(OnDelete)),
+            create=rng.random() < 0.93,
+            scope=f'{SEGMENT}_{side} != "{OUT}"' if scoped[side] else None,
+        )
+        for side in Side
+    }
     return replace(
         plain,
-        left=left,
-        right=replace(plain.right, delete=rng.choice(tuple(OnDelete))),
+        left=sides[Side.LEFT],
+        right=sides[Side.RIGHT],
         fields=tuple(fields),
         conflict=rng.choice((Policy.LEFT, Policy.RIGHT, Policy.NEWEST, Policy.REVIEW)),
         blank=rng.choice((Blank.PROPAGATE, Blank.PROPAGATE, Blank.FILL, Blank.IGNORE)),
-        edited_delete=rng.choice((OnEditedDelete.EDIT, OnEditedDelete.EDIT, OnEditedDelete.REVIEW)),
+        edited_delete=rng.choice((OnEditedDelete.EDIT, OnEditedDelete.EDIT, *OnEditedDelete)),
+        on_leave=rng.choice(tuple(OnLeave)),
+        guard=GuardRules(floor=rng.choice((2, 20, 20))),
     )
 
 
@@ -81,14 +128,20 @@ def _manner(rng: random.Random) -> Manner:
         unique=frozenset({"email"}) if rng.random() < 0.4 else frozenset(),
         marker=marker,
         receipt=rng.choice(tuple(ReceiptShape)),
+        feed=rng.random() < 0.9,
         feed_deletions=rng.random() < 0.7,
         feed_merges=rng.random() < 0.8,
-        find=rng.choice((Consistency.CONSISTENT, Consistency.LAGGING)),
+        find=rng.choice(tuple(Consistency))
+        if not marker
+        else rng.choice((Consistency.CONSISTENT, Consistency.LAGGING)),
         find_fields=frozenset({"email"}) if rng.random() < 0.7 else frozenset(),
         created_times=rng.random() < 0.8,
         field_times=rng.random() < 0.4,
         stores=trimmed if lossy else None,
         declares_form=rng.random() < 0.6,
+        skew=rng.choice((0, 0, 0, -45_000, 45_000, 3_000)),
+        refuses=picky if rng.random() < 0.2 else None,
+        drifts=rng.random() < 0.2,
         page=rng.choice((1, 2, 100)),
         batch=rng.choice((1, 2, 50)),
     )
@@ -97,6 +150,11 @@ def _manner(rng: random.Random) -> Manner:
 def trimmed(name: str, value: Raw) -> Raw:
     """What an app stores that drops a trailing "+" of every field but the e-mail address."""
     return value.rstrip("+") if isinstance(value, str) and name != "email" else value
+
+
+def picky(name: str, value: Raw) -> bool:
+    """What an app refuses that takes no "!" in a name."""
+    return name == "name" and isinstance(value, str) and "!" in value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +169,21 @@ class Sent:
 
 @dataclass(slots=True)
 class History:
-    """A history that was played, with what its checks found."""
+    """A history that was played, with what its checks found.
+
+    `hidden` are the records, by app, that a listing kept back which said that it was complete. `verdicts` are the
+    values that people chose, `by_hand` how often they did something at twoway itself. `tally` counts what happened.
+    """
 
     scenario: Scenario
     world: World
-    trace: list[str]
-    sent: Mapping[str, Sent]
+    trace: list[str] = field(default_factory=list)
+    read: dict[str, int] = field(default_factory=dict)
+    """How long the app's log was when a record was last read by id, since the last decision."""
+    sent: dict[str, Sent] = field(default_factory=dict)
+    hidden: dict[str, set[str]] = field(default_factory=dict)
+    verdicts: list[tuple[str, Value]] = field(default_factory=list)
+    freed: set[str] = field(default_factory=set)
+    """Records of which a person said what they are linked to, or that they are new."""
+    tally: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)

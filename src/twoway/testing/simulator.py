@@ -14,7 +14,8 @@ the pair must agree before a snapshot, and write nothing after it.
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+import sys
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -61,7 +62,7 @@ class Simulator:
             manners=scenario.manners,
             fields=FIELDS,
             fault=self.point,
-            tuning=Tuning(retry=60_000, duplicate_retry=60_000, skew=0),
+            tuning=Tuning(retry=60_000, duplicate_retry=60_000),
             settle=scenario.settle,
             connect=lambda app: Unreliable(app, self),
         )
@@ -100,6 +101,9 @@ class Simulator:
         if not self._running:
             return
         self.points += 1
+        if name in ("after commit:decide", "after commit:match"):
+            # What was read before it was decided is no last look before a write.
+            self.found.read.clear()
         if self.quiet:
             if self.points == self.crash_at:
                 self._die(name)
@@ -148,9 +152,11 @@ class Simulator:
         delay = self.rng.randint(0, connector.app.manner.request_lifetime)
         self._late.append((self.now() + delay, connector, write))
 
-    def leaves(self, connector: MemoryConnector, writes: Sequence[Write], read: Mapping[str, int]) -> None:
+    def leaves(self, connector: MemoryConnector, writes: Sequence[Write]) -> None:
         for write in writes:
-            self.found.sent[write.operation] = Sent(read.get(write.id or "", 0), self.now(), self._began)
+            # What was not read by id since it was decided was not looked at: no edit of it excuses us.
+            looked = self.found.read.get(write.id or "", len(self.world.left.log) + len(self.world.right.log))
+            self.found.sent[write.operation] = Sent(looked, self.now(), self._began)
             self.say(f"sends {write.kind} {write.id or connector.app.name} as {write.operation}")
 
     async def takes_over(self) -> None:
@@ -236,10 +242,13 @@ class Simulator:
         except LeaseLost:
             self.say("the lease is another's")
         except Crash:
-            self.dead = self._taken_over = False
-            self.world.start()
+            pass
         finally:
             self._running = False
+            # Where two things went wrong at once only the first one is told; the process is dead all the same.
+            if self.dead:
+                self.dead = self._taken_over = False
+                self.world.start()
 
     def _told(self, report: Report) -> None:
         if report.error is not None:
@@ -305,3 +314,9 @@ def history(seed: int, without: frozenset[str] = frozenset()) -> History:
     if without:
         chosen = replace(chosen, without=without)
     return asyncio.run(Simulator(chosen).play())
+
+
+if __name__ == "__main__":
+    from twoway.testing.soak import main  # it plays what is defined here
+
+    sys.exit(main())

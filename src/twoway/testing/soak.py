@@ -1,0 +1,130 @@
+"""Many histories, one after another: what `python -m twoway.testing.simulator` does.
+
+--seeds 0:10000 --jobs 2          play these; each that fails is shrunk, and told with the command that replays it
+--seeds 7:8 --without e3,f2       replay one, without its third edit and its second fault, and print its trace
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+
+from twoway.daemon.clock import SystemClock
+from twoway.testing.scenarios import History, scenario
+from twoway.testing.simulator import history
+
+_CHUNK = 25
+"""Histories that a process plays before it tells of them."""
+_SPARE = 12
+"""Faults that may strike beyond those that a scenario asks for, generously."""
+
+
+def kinds(violations: Iterable[str]) -> set[str]:
+    """The invariants that were violated."""
+    return {one.split(":")[0] for one in violations}
+
+
+def play(seeds: Iterable[int]) -> list[tuple[int, list[str]]]:
+    """Those of these seeds that fail, and how."""
+    return [(seed, found.violations) for seed in seeds if (found := _judged(seed)).violations]
+
+
+def _judged(seed: int, without: frozenset[str] = frozenset()) -> History:
+    try:
+        return history(seed, without)
+    except Exception as error:
+        error.add_note(f"in the history of seed {seed}: replay it with {command(seed, without)}")
+        raise
+
+
+def command(seed: int, without: Iterable[str] = ()) -> str:
+    """What replays a history."""
+    left_out = ",".join(sorted(without))
+    tail = f" --without {left_out}" if left_out else ""
+    return f"python -m twoway.testing.simulator --seeds {seed}:{seed + 1}{tail} --trace"
+
+
+def shrink(seed: int) -> tuple[frozenset[str], list[str]]:
+    """What can be left out of a history so that it still fails in the same way, and how it then fails."""
+    violations = history(seed).violations
+    wanted = kinds(violations)
+    chosen = scenario(seed)
+    left = [f"e{n}" for n in range(1, chosen.edits + 1)] + [f"f{n}" for n in range(1, chosen.faults + _SPARE)]
+    without: frozenset[str] = frozenset()
+    size = len(left) // 2
+    while size:
+        for start in range(0, len(left), size):
+            more = without | set(left[start : start + size])
+            if more == without:
+                continue
+            found = history(seed, more)
+            if wanted & kinds(found.violations):
+                without, violations = more, found.violations
+        left = [name for name in left if name not in without]
+        size = min(size // 2, len(left))
+    return without, violations
+
+
+def _chunks(seeds: range) -> Iterator[range]:
+    return (seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK))
+
+
+def failing(seeds: range, jobs: int) -> Iterator[tuple[int, list[tuple[int, list[str]]]]]:
+    """How many were played so far, and those of them that failed, as they come."""
+    done = 0
+    if jobs == 1:
+        for chunk in _chunks(seeds):
+            done += len(chunk)
+            yield done, play(chunk)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        chunks = _chunks(seeds)
+        # A few at a time: a soak of a million seeds must not be queued at once.
+        while group := list(islice(chunks, jobs * 4)):
+            for chunk, bad in zip(group, pool.map(play, group), strict=True):
+                done += len(chunk)
+                yield done, bad
+
+
+def main() -> int:
+    """Play what the command line says; 1 if any of it failed."""
+    parser = argparse.ArgumentParser(prog="python -m twoway.testing.simulator", description=__doc__)
+    parser.add_argument("--seeds", default="0:1000", help="FROM:TO, without TO itself")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no more after so long")
+    parser.add_argument("--without", default="", help="edits and faults to leave out: e3,f1")
+    parser.add_argument("--trace", action="store_true", help="print all that happens")
+    chosen = parser.parse_args()
+    first, _, last = chosen.seeds.partition(":")
+    seeds = range(int(first), int(last or int(first) + 1))
+    if chosen.trace or chosen.without:
+        return _replay(seeds, frozenset(filter(None, chosen.without.split(","))))
+    clock = SystemClock()
+    began = clock.now()
+    failed: list[int] = []
+    done = 0
+    for so_far, bad in failing(seeds, chosen.jobs):
+        done = so_far
+        for seed, violations in bad:
+            failed.append(seed)
+            _tell(seed, violations)
+        if clock.now() - began > chosen.seconds * 1000:
+            break
+    seconds = max(1, clock.now() - began) / 1000
+    print(f"{done} histories, {len(failed)} failed, {done / seconds:.0f} a second")  # noqa: T201 - the command's own output
+    return 1 if failed else 0
+
+
+def _replay(seeds: range, without: frozenset[str]) -> int:
+    failed = 0
+    for seed in seeds:
+        found = _judged(seed, without)
+        print(*found.trace, *(found.violations or ["nothing is violated"]), sep="\n")  # noqa: T201 - the command's own output
+        failed += bool(found.violations)
+    return 1 if failed else 0
+
+
+def _tell(seed: int, violations: list[str]) -> None:
+    print(f"seed {seed}: " + "; ".join(violations[:3]))  # noqa: T201 - the command's own output
+    without, shorter = shrink(seed)
+    print(f"  shrunk: {'; '.join(shorter[:3])}\n  {command(seed, without)}", flush=True)  # noqa: T201 - the command's own output
