@@ -1,12 +1,16 @@
 """Taking a cycle back: three-way, and for good."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from twoway.core.model import Side
+from twoway.core.model import Fetched, Side
 from twoway.core.spec import Location
+from twoway.engine.app import App
 from twoway.engine.cycle import Ending
 from twoway.engine.undo import plan_undo, run_undo
+from twoway.sdk.errors import TryLater
+from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
 ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
@@ -91,6 +95,46 @@ def test_an_undo_can_be_undone() -> None:
         await _undo(world, undone.id)
         await world.cycle()
         assert world.right.live()[there]["name"] == "Anna"
+
+    asyncio.run(story())
+
+
+class BusyOnce(MemoryConnector):
+    """Cannot be read for now, once."""
+
+    asked = False
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        if not self.asked:
+            self.asked = True
+            raise TryLater("busy")
+        return await super().fetch(ids)
+
+
+def test_an_undo_that_was_held_up_goes_before_what_has_come_since() -> None:
+    """Or both are written one upon the other, and the history has a value that was not there."""
+
+    async def story() -> None:
+        world = World(manners={Side.RIGHT: Manner(conditional=False)})
+        here = world.left.human_create(**ANN)
+        await world.cycle()
+        (there,) = world.right.live()
+        world.left.human_update(here, name="Wrong")
+        report = await world.cycle()
+        busy = App(BusyOnce(world.right), "there", Side.RIGHT, world.clock, lambda _: None)
+        pair = replace(world.pair, apps={**world.pair.apps, Side.RIGHT: busy})
+        lease = world.store.pairs.take(pair.id, "world", world.clock.now())
+        staging = plan_undo(pair, world.store, report.cycle).staging
+        assert (await run_undo(pair, world.store, world.clock, lease, staging)).ending is Ending.FAILED
+
+        world.left.human_update(here, name="Later")
+        for _ in range(3):
+            await world.cycle()
+        assert world.right.live()[there]["name"] == "Later"
+        replaced = [change.fields["name"] for change in world.right.written() if "name" in change.fields]
+        assert replaced == [(None, "Ann"), ("Ann", "Wrong"), ("Wrong", "Ann"), ("Ann", "Later")]
+        told = world.store.operations.history(side=Side.RIGHT, field="name")
+        assert [(row.old, row.new) for row in reversed(told)] == replaced[1:]
 
     asyncio.run(story())
 

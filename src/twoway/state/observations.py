@@ -144,8 +144,8 @@ class Observations:
     def linked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Pending]:
         """A window of links that are due by what was seen on `side`, in the order of its ids.
 
-        Left out: links with a write in flight; links of which the other side is still settling or only heard of;
-        and, for the right side, links that are due by their left side as well.
+        Left out: links with a write in flight, or with an undo that is still to be sent; links of which the other side
+        is still settling or only heard of; and, for the right side, links that are due by their left side as well.
         """
         other = side.other
         rows = self._db.run(
@@ -158,7 +158,7 @@ class Observations:
             "AND (x.due_at IS NULL OR x.due_at <= ?) AND coalesce(x.hint, 0) = 0 "
             + ("AND x.due_at IS NULL " if side is Side.RIGHT else "")
             + "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
-            "  AND p.state IN ('sent', 'unknown')) "
+            "  AND (p.state IN ('sent', 'unknown') OR p.undoes IS NOT NULL)) "
             "ORDER BY o.record_id LIMIT ?",
             (pair, side.value, now, after, now, limit),
         )

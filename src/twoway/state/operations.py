@@ -207,9 +207,11 @@ class Operations:
         )
 
     def hold_plan(self, pair: int) -> None:
-        """The guard stopped the plan: it waits for a person."""
+        """The guard stopped the plan: it waits for a person. An undo was asked for by one, and stays as it is."""
         self._db.run(
-            "UPDATE operation SET state = 'held' WHERE pair = ? AND state = 'planned' AND closed_at IS NULL", (pair,)
+            "UPDATE operation SET state = 'held' WHERE pair = ? AND state = 'planned' AND closed_at IS NULL "
+            "AND undoes IS NULL",
+            (pair,),
         )
 
     def sent(self, ids: Iterable[int], now: Instant) -> None:
