@@ -6,7 +6,7 @@ from benchmarks import soak
 
 
 def test_a_daemon_that_is_killed_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
-    found = soak.soak(tmp_path / "config", seconds=45, kill_every=7, interval="1s", pause=0.1, seed=3)
+    found = soak.soak(tmp_path / "config", seconds=60, kill_every=8, interval="1s", pause=0.1, seed=3)
     assert found.kills >= 3
     assert found.edits >= 100
     assert found.api_writes >= found.verdict.said, "it did work between the kills"
