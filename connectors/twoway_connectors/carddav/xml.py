@@ -126,7 +126,7 @@ class _Parts:
 
 def _parts(body: bytes, target: _Parts) -> Iterator[ET.Element]:
     # A DOCTYPE ends the reading before an entity could be used; see the class above.
-    parser = ET.XMLParser(target=target)  # noqa: S314
+    parser = ET.XMLParser(target=target)  # noqa: S314 - see above
     try:
         for start in range(0, len(body), _CHUNK):
             parser.feed(body[start : start + _CHUNK])

@@ -57,6 +57,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
+            # The one place where an error becomes a message and an exit code.
             # What the library raises itself (usage, --help, an exit code) it also handles.
             if type(error).__module__.startswith("typer."):
                 raise

@@ -5,7 +5,6 @@ from typing import Any
 
 from twoway.config.load import Config
 from twoway.core.mapping import SideMapping
-from twoway.core.model import Side
 from twoway.core.rules import Policy, Start
 from twoway.core.spec import MappingSpec
 from twoway.ports import Clock, Connector, ConnectorContext
@@ -76,8 +75,3 @@ def needs_times(spec: MappingSpec) -> bool:
     policies = {spec.conflict, *(field.conflict for field in spec.fields)}
     starts = {spec.start, *(field.start for field in spec.fields)}
     return Policy.NEWEST in policies or Start.NEWEST in starts
-
-
-def account_names(spec: MappingSpec) -> dict[Side, str]:
-    """The accounts of a pair's sides."""
-    return {side: spec.side(side).account for side in Side}

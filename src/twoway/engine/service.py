@@ -1,11 +1,11 @@
 """What the command line and the daemon do to a pair: one object over a configuration, a state and a clock."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from twoway.config.load import Config, PairConfig
 from twoway.config.settings import Access
-from twoway.core.model import Instant, Side
+from twoway.core.model import Side
 from twoway.engine import byhand
 from twoway.engine import lease as leases
 from twoway.engine.accounts import Accounts
@@ -283,9 +283,3 @@ class Service:
         """Carry it out."""
         with self.lease(pair) as lease:
             return await run_undo(pair, self.store, self.clock, lease, plan.staging)
-
-    # -- freshness
-
-    def due(self, name: str, is_late: Callable[[Instant | None], bool]) -> bool:
-        """Whether the pair has gone too long without a cycle that ended well."""
-        return is_late(self._ensure(name).succeeded_at)

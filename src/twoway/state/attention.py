@@ -163,13 +163,3 @@ class Attention:
             params,
         )
         return [ParkedRow(row[0], Side(row[1]), *row[2:]) for row in rows]
-
-    def parked_of(self, pair: int, records: Iterable[tuple[Side, str]]) -> Mapping[tuple[Side, str], str]:
-        """The codes of those of these records that are set aside."""
-        wanted = dumps([[side.value, record_id] for side, record_id in records])
-        rows = self._db.run(
-            "SELECT k.side, k.record_id, k.code FROM json_each(?) j JOIN parked k ON k.pair = ? "
-            "AND k.side = j.value ->> 0 AND k.record_id = j.value ->> 1",
-            (wanted, pair),
-        )
-        return {(Side(row[0]), row[1]): row[2] for row in rows}

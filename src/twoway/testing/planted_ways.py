@@ -20,7 +20,6 @@ from twoway.engine.app import App
 from twoway.engine.run import Run
 from twoway.ports import Consistency
 from twoway.sdk.errors import ConnectorError
-from twoway.state.database import Database
 from twoway.state.links import Links
 from twoway.state.observations import Observations
 from twoway.state.operations import Operations
@@ -118,20 +117,6 @@ def all_of(*plantings: Planting) -> Planting:
     return plant
 
 
-def rewording(old: str, new: str) -> Planting:
-    """Another wording in the statements of the state store."""
-
-    def plant(into: Plant) -> None:
-        before = Database.run
-
-        def run(self: Database, sql: str, params: Sequence[Any] = ()) -> Any:
-            return before(self, sql.replace(old, new), params)
-
-        into.put(Database, "run", run)
-
-    return plant
-
-
 def around(where: Any, name: str, wrapper: Callable[..., Any]) -> Planting:
     """`wrapper(before, …)` in its place."""
 
@@ -149,16 +134,6 @@ def as_if_written(before: Any, left: Seen, right: Seen, *more: Any) -> Any:
     if not left.base and not right.base:
         left, right = replace(left, base=left.values), replace(right, base=right.values)
     return before(left, right, *more)
-
-
-def later_read(_before: Any, run: Run, operation: StagedOperation, record: Record | None) -> Any:
-    """What the app holds when the answer is stored, whoever wrote it."""
-    connector = run.app(operation.side)._connector
-    stored = connector.app.records.get(operation.record_id or (record.id if record else ""))  # type: ignore[attr-defined]
-    if stored is None:
-        return dict(operation.edit.changed)
-    decoded = run.mapping(operation.side).decode(stored.values)
-    return {name: decoded.values.get(name, value) for name, value in operation.edit.changed.items()}
 
 
 def one_base(before: Any, self: Links, link: int, bases: Mapping[Side, Values]) -> None:

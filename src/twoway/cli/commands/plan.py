@@ -47,6 +47,7 @@ async def _plans(
             try:
                 found = await work.service.plan(one.name, snapshot=snapshot, limit=limit)
             except Exception as error:
+                # Whatever is wrong with one pair, the others' plans are shown.
                 if pair is not None:
                     raise
                 warn(f"{one.name}:")

@@ -205,6 +205,7 @@ class Stage:
         while not condition():
             if time.monotonic() > end:
                 raise Failed(f"{what} has not come about within {PATIENCE:.0f} s")
+            # Between two looks at the condition, which is what ends the wait.
             time.sleep(0.1)
 
 
