@@ -395,3 +395,53 @@ def test_who_was_taken_out_of_the_scope_still_holds_their_address() -> None:
     world.right.human_create(**ANN)
     cycles(world, 2)
     assert list(world.left.live()) == ["here-1"]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_cycle_that_lists_nothing_trusts_nothing_that_was_read_before_it(side: Side) -> None:
+    """A cycle that failed left what it had read. Before the next one, of named records, either record leaves the
+    scope: nothing is carried over."""
+
+    class DownThere(MemoryConnector):
+        down = False
+
+        async def changes(self, cursor: str | None) -> Page:
+            if self.down and self.app.name == "there":
+                raise TryLater("out of reach")
+            return await super().changes(cursor)
+
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        **{side.value: replace(plain.side(side), scope='segment != "out"')},  # type: ignore[arg-type]  # by name
+        fields=(*plain.fields, FieldSpec(name="segment", **{side.value: Location(path="segment")})),  # type: ignore[arg-type]  # by name
+    )
+    fields = ("email", "name", "phone", "segment")
+    world = World(spec, manners={of: Manner(conditional=False) for of in Side}, fields=fields, connect=DownThere)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    DownThere.down = True
+    assert cycles(world, 1) == [Ending.FAILED]
+    world.apps[side].human_update("here-1" if side is Side.LEFT else "there-1", segment="out")
+    byhand.look_at(world.store, world.pair.id, [(Side.RIGHT, "there-9")], world.clock.now())
+    cycles(world, 1, kind=Kind.RECORD)
+    assert world.right.written() == []
+
+
+def test_a_value_that_a_person_puts_back_after_our_write_is_seen_though_another_field_is_in_conflict() -> None:
+    """The record reads as it did before our write: that is an edit all the same."""
+    world = World(
+        replace(plain_spec(), conflict=Policy.REVIEW),
+        manners={Side.LEFT: Manner(receipt=ReceiptShape.NOTHING, lag=3_000), Side.RIGHT: Manner()},
+    )
+    linked(world)
+    world.left.human_update("here-1", phone="2")
+    world.right.human_update("there-1", phone="3")
+    cycles(world, 1)
+    world.right.human_update("there-1", name="Anna")
+    cycles(world, 1)
+    assert world.left.live()["here-1"]["name"] == "Anna"
+    world.left.human_update("here-1", name="Ann")
+    cycles(world, 3)
+    assert world.right.live()["there-1"]["name"] == "Ann"
+    assert [row.field for row in world.store.attention.conflicts(world.pair.id)] == ["phone"]

@@ -118,13 +118,15 @@ async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) 
     tells_all = capabilities.feed_deletions and not capabilities.hides_merges
     listing = capabilities.feed is Consistency.CONSISTENT and tells_all
     listed = run.observed_at.get(giver, 0) if listing else 0
+    # Of a side that this cycle did not list, nothing would tell what has become of a record since it was last read.
+    oldest = now - run.pair.tuning.source_age if giver in run.observed_at else run.began
     stale = []
     for operation in batch:
         if operation.counterpart_id is None or operation.undoes is not None:
             continue
         row = run.store.observations.get(run.pair.id, giver, operation.counterpart_id)
         seen = max(listed, row.seen_at if row is not None else 0)
-        if now - seen > run.pair.tuning.source_age or operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+        if seen < oldest or operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
             stale.append(operation.counterpart_id)
     return await run.app(giver).fetch(stale) if stale else {}
 
@@ -215,6 +217,8 @@ def _target_moved(run: Run, operation: StagedOperation, answer: Fetched | None) 
     decoded = run.mapping(operation.side).decode(answer.values)
     if any(decoded.values.get(name) != value for name, value in operation.edit.expect.items()):
         return "the record to be written has changed since it was read"
+    if operation.undoes is None and not run.mapping(operation.side).in_scope(decoded.values):
+        return "the record to be written has left the scope"
     return None
 
 

@@ -65,7 +65,8 @@ async def run_cycle(
     row = store.pairs.ensure(pair.name)
     with store.commit("begin", lease, clock.now()):
         number = store.pairs.begin_cycle(pair.id, kind.value, clock.now())
-    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, allowance=row.allowance)
+    began = clock.now()
+    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began, allowance=row.allowance)
     calls = {side: app.calls for side, app in pair.apps.items()}
     error: ConnectorError | None = None
     reasons: tuple[str, ...] = ()

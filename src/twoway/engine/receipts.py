@@ -241,6 +241,7 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
         ]
         rev = store.observations.next_rev()
         store.observations.look_again(pair.id, target, [link.ids[target]], run.now, rev)
+        store.observations.outdated(pair.id, target, link.ids[target])
         store.observations.wait(pair.id, waiting)
         return
     row = store.observations.get(pair.id, giver, link.ids[giver])

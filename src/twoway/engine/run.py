@@ -68,6 +68,7 @@ class Run:
     clock: Clock
     lease: Lease | None
     cycle: int
+    began: Instant
     counts: Counter[str] = field(default_factory=Counter)
     observed_at: dict[Side, Instant] = field(default_factory=dict)
     short: dict[Side, tuple[int, int]] = field(default_factory=dict)

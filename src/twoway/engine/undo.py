@@ -151,7 +151,7 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
         number = store.pairs.begin_cycle(pair.id, "undo", clock.now())
         store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], clock.now())
         store.operations.stage(pair.id, number, staging, State.PLANNED)
-    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number)
+    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=clock.now())
     totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
     error: ConnectorError | None = None
     try:

@@ -121,6 +121,13 @@ class Observations:
             [(pair, side.value, record_id, rev, due) for record_id in sorted(set(record_ids))],
         )
 
+    def outdated(self, pair: int, side: Side, record_id: str) -> None:
+        """We have written the record since it was seen: when it is seen so again, somebody has put it back."""
+        self._db.run(
+            "UPDATE observation SET fp = NULL WHERE pair = ? AND side = ? AND record_id = ?",
+            (pair, side.value, record_id),
+        )
+
     def get(self, pair: int, side: Side, record_id: str) -> Observation | None:
         """What waits to be settled of one record."""
         row = self._db.run(

@@ -53,11 +53,12 @@ def convergence(found: History, *, deletions: bool, told: bool = False) -> list[
                 for name in ledger.mapped
                 if (link.id, name) not in conflicts and not _agree(ledger, link, name)
             ]
+    held = {(op.side.other, op.counterpart_id) for op in ledger.operations.values() if op.state == State.HELD.value}
     return bad + [
         f"left alone: {one}"
         for side, app in ledger.apps.items()
         for one in app.live()
-        if (side, one) not in linked | aside and one not in hidden and _is_wanted(ledger, side, one)
+        if (side, one) not in linked | aside | held and one not in hidden and _is_wanted(ledger, side, one)
     ]
 
 
@@ -86,8 +87,18 @@ def _agree(ledger: Ledger, link: Link, name: str) -> bool:
         return True
     held = link.held.get(name, [None, None])
     if name == TAGS:
-        return elements(left) ^ elements(right) <= elements(held[0]) ^ elements(held[1])
+        apart = elements(held[0]) ^ elements(held[1])
+        if rule.blank is Blank.IGNORE:
+            # What went when a side was emptied is not carried over, whatever is added later.
+            apart |= {label for one in link.ids.values() for label in _emptied(ledger, one)}
+        return elements(left) ^ elements(right) <= apart
     return same(name, left, right) or (same(name, left, held[0]) and same(name, right, held[1]))
+
+
+def _emptied(ledger: Ledger, record_id: str) -> set[str]:
+    """The labels that people took away from a record all at once."""
+    edits = ledger.edits(record_id, TAGS)
+    return {label for c in edits if not elements(c.fields[TAGS][1]) for label in elements(c.fields[TAGS][0])}
 
 
 def safety(found: History) -> list[str]:
