@@ -24,7 +24,8 @@ _ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
 async def plan(run: Run) -> None:
     """Send everything that is planned, on both sides at once. Raises the connectors' errors, once all has settled."""
     staged = run.store.operations.kinds(run.pair.id, [State.PLANNED])
-    await gather(*(_side(run, side, [kind for kind in _ORDER if (side, kind) in staged]) for side in Side))
+    kinds = {side: [kind for kind in _ORDER if (side, kind) in staged] for side in Side}
+    await gather(*(_side(run, side, wanted) for side, wanted in kinds.items() if wanted))
 
 
 async def _side(run: Run, side: Side, kinds: Sequence[Kind]) -> None:

@@ -63,10 +63,11 @@ async def run_cycle(
 ) -> Report:
     """Run one cycle under a lease. Without `write` it plans on a copy of the state, and leaves the plan there."""
     row = store.pairs.ensure(pair.name)
-    with store.commit("begin", lease, clock.now()):
-        number = store.pairs.begin_cycle(pair.id, kind.value, clock.now())
     began = clock.now()
-    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began, allowance=row.allowance)
+    with store.commit("begin", lease, began):
+        number = store.pairs.begin_cycle(pair.id, kind.value, began)
+        run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began, allowance=row.allowance)
+        recover.interrupted(run)
     calls = {side: app.calls for side, app in pair.apps.items()}
     error: ConnectorError | None = None
     reasons: tuple[str, ...] = ()
@@ -85,7 +86,6 @@ async def run_cycle(
 
 
 async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[Totals, tuple[str, ...]]:
-    recover.interrupted(run)
     if kind is not Kind.RECORD:
         await observe.both_sides(run, full=kind is Kind.SNAPSHOT or row.snapshot_at is None)
     totals = Totals()
@@ -102,7 +102,8 @@ async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[To
             totals = planned
         if not write or reasons:
             return totals, reasons
-        await apply.plan(run)
+        if planned.writes:
+            await apply.plan(run)
         if not run.again:
             break
     return totals, ()
@@ -123,6 +124,9 @@ async def _before_creating(run: Run) -> None:
 def _guard(run: Run) -> tuple[Totals, tuple[str, ...]]:
     """Judge the complete plan. What is held stays staged, for people to read, and observed, to be decided again."""
     store, pair = run.store, run.pair
+    if not run.short and not store.operations.kinds(pair.id, [State.PLANNED]):
+        # Not even the links are counted: that takes the longer the more of them there are.
+        return Totals(), ()
     totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
     names = pair.names()
     reasons = [

@@ -27,6 +27,9 @@ from twoway.state.rows import Link, Observation
 def everything(run: Run) -> None:
     """Decide all that is due: links first, then the records that are linked to nothing yet."""
     now = run.now
+    due = run.store.observations.next_due(run.pair.id)
+    if due is None or due > now:
+        return
     for side in Side:
         after = ""
         while window := run.store.observations.linked(run.pair.id, side, now, after, run.pair.tuning.window):

@@ -28,6 +28,9 @@ async def both_sides(run: Run, *, full: bool) -> None:
 
 async def gather(*jobs: Awaitable[object]) -> None:
     """Run coroutines at the same time; when one fails, let the others end first, then raise what the first raised."""
+    if len(jobs) == 1:
+        await jobs[0]
+        return
     results = await asyncio.gather(*jobs, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -54,12 +57,14 @@ async def _changes(run: Run, side: Side, cursor: str) -> None:
     while True:
         page = await app.changes(cursor)
         settle = run.pair.settle
-        rows = _sightings(run, side, page.records, hint=lagging, settle=settle)
-        with run.commit(f"observe:{app.account}"):
-            _store(run, side, rows)
-            _absences(run, side, page, lagging=lagging)
-            if page.cursor is not None and page.cursor != cursor:
-                run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
+        news = _news(run, side, _sightings(run, side, page.records, hint=lagging, settle=settle))
+        moved = page.cursor is not None and page.cursor != cursor
+        if moved or any(news) or page.gone or page.merged or page.ids:
+            with run.commit(f"observe:{app.account}"):
+                _store(run, side, news)
+                _absences(run, side, page, lagging=lagging)
+                if moved:
+                    run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
         if page.last:
             return
         cursor = page.cursor or cursor
@@ -82,10 +87,11 @@ async def _snapshot(run: Run, side: Side) -> None:
         cursor, last = page.cursor, page.last
         if not window or (len(window) < pair.tuning.window and not last):
             continue
-        rows = _sightings(run, side, window, hint=lagging, settle=0)
-        with run.commit(f"observe:{app.account}"):
-            _store(run, side, rows)
-            store.observations.shown(pair.id, side, [record.id for record in window])
+        news = _news(run, side, _sightings(run, side, window, hint=lagging, settle=0))
+        store.observations.shown(pair.id, side, [record.id for record in window])
+        if any(news):
+            with run.commit(f"observe:{app.account}"):
+                _store(run, side, news)
         run.counts[f"listed {side}"] += len(window)
         window = []
     linked = store.links.count(pair.id)
@@ -102,9 +108,10 @@ async def _snapshot(run: Run, side: Side) -> None:
         store.pairs.set_cursor(pair.id, side, feed)
 
 
-def _sightings(
-    run: Run, side: Side, records: Iterable[Record], *, hint: bool, settle: int
-) -> list[tuple[Observation, Decoded]]:
+_Sighting = tuple[Observation, Decoded]
+
+
+def _sightings(run: Run, side: Side, records: Iterable[Record], *, hint: bool, settle: int) -> list[_Sighting]:
     """Decode records into rows of the state; of one that is listed twice, the last."""
     mapping, now = run.mapping(side), run.now
     rows = {}
@@ -135,20 +142,26 @@ def _sightings(
     return list(rows.values())
 
 
-def _store(run: Run, side: Side, rows: Sequence[tuple[Observation, Decoded]]) -> None:
-    """Keep what differs from what was last seen of it, within the caller's transaction."""
-    store, pair = run.store, run.pair
+def _news(run: Run, side: Side, rows: Sequence[_Sighting]) -> tuple[list[_Sighting], list[tuple[str, str | None]]]:
+    """What differs from what was last seen of it, and the new versions of what was only touched."""
     if not rows:
-        return
+        return [], []
     seen = {row.record_id: (row.fp or 0, row.version) for row, _ in rows}
-    changed, touched = store.observations.differing(pair.id, side, seen)
+    changed, touched = run.store.observations.differing(run.pair.id, side, seen)
     differing = set(changed)
-    _put(run, side, [row for row in rows if row[0].record_id in differing])
-    if not rows[0][0].hint:
-        store.links.set_versions(pair.id, side, [(record_id, seen[record_id][1]) for record_id in touched])
+    versions = [] if rows[0][0].hint else [(record_id, seen[record_id][1]) for record_id in touched]
+    return [row for row in rows if row[0].record_id in differing], versions
 
 
-def _put(run: Run, side: Side, rows: Sequence[tuple[Observation, Decoded]]) -> None:
+def _store(run: Run, side: Side, news: tuple[list[_Sighting], list[tuple[str, str | None]]]) -> None:
+    """Keep the news, within the caller's transaction."""
+    changed, versions = news
+    _put(run, side, changed)
+    if versions:
+        run.store.links.set_versions(run.pair.id, side, versions)
+
+
+def _put(run: Run, side: Side, rows: Sequence[_Sighting]) -> None:
     if not rows:
         return
     store, pair = run.store, run.pair
@@ -178,12 +191,18 @@ def _absence(side: Side, record_id: str, into: str | None, now: Instant, rev: in
 
 async def fetch_hints(run: Run) -> None:
     """Read by id whatever was only heard of, on both sides at once."""
-    await gather(*(_fetch_hints(run, side) for side in Side))
+    hints = {side: _hints(run, side) for side in Side}
+    await gather(*(_fetch_hints(run, side, known) for side, known in hints.items() if known))
 
 
-async def _fetch_hints(run: Run, side: Side) -> None:
-    while hints := run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window):
+async def _fetch_hints(run: Run, side: Side, hints: list[str]) -> None:
+    while hints:
         await refresh(run, side, hints)
+        hints = _hints(run, side)
+
+
+def _hints(run: Run, side: Side) -> list[str]:
+    return run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window)
 
 
 async def refresh(run: Run, side: Side, record_ids: Iterable[str]) -> dict[str, Fetched]:

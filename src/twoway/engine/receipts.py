@@ -248,6 +248,10 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
     if row is not None and row.rev == operation.revs[giver]:
         store.links.set_seen([(link.id, giver, row.fp, row.version)])
     store.observations.settle(pair.id, [(side, link.ids[side], operation.revs[side]) for side in Side])
+    if store.observations.get(pair.id, target, link.ids[target]) is not None:
+        # It was seen after it was decided, and perhaps before our write: what it holds now is to be read.
+        rev = store.observations.next_rev()
+        store.observations.look_again(pair.id, target, [link.ids[target]], run.now, rev)
     store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side], but=UNREADABLE)
 
 

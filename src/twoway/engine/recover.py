@@ -7,7 +7,7 @@ among the records that were born since, and never by the match key alone: a pers
 
 from collections.abc import Mapping, Sequence
 
-from twoway.core.model import MARKER, Absence, Fetched, Kind, Record, Side, Value
+from twoway.core.model import MARKER, Absence, Fetched, Instant, Kind, Record, Side, Value
 from twoway.core.plan import State
 from twoway.engine import receipts
 from twoway.engine.linking import end_link
@@ -18,17 +18,19 @@ from twoway.state.rows import Observation, StagedOperation
 
 
 def interrupted(run: Run) -> None:
-    """At the start of a cycle: what was staged is decided anew, what was sent is in doubt from now on."""
+    """At the start of a cycle: what was staged is decided anew, what was sent is in doubt from now on.
+
+    Within the transaction that begins the cycle.
+    """
     in_doubt = run.store.operations.in_state(run.pair.id, State.SENT)
-    with run.commit("recover"):
-        run.store.operations.lost([operation.id for operation in in_doubt], run.now)
-        # Once the write beside it is found to be done, nothing else would tell what this one was to carry over.
-        for operation in run.store.operations.planned_beside_doubt(run.pair.id):
-            for side in Side:
-                record_id = operation.record_id if side is operation.side else operation.counterpart_id
-                if record_id is not None:
-                    receipts.look_again(run, side, [record_id])
-        run.store.operations.drop_plan(run.pair.id, run.now)
+    run.store.operations.lost([operation.id for operation in in_doubt], run.now)
+    # Once the write beside it is found to be done, nothing else would tell what this one was to carry over.
+    for operation in run.store.operations.planned_beside_doubt(run.pair.id):
+        for side in Side:
+            record_id = operation.record_id if side is operation.side else operation.counterpart_id
+            if record_id is not None:
+                receipts.look_again(run, side, [record_id])
+    run.store.operations.drop_plan(run.pair.id, run.now)
 
 
 async def look_up(run: Run) -> None:
@@ -116,7 +118,9 @@ async def _marked(run: Run, operation: StagedOperation) -> None:
 def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *, more: bool) -> None:
     """Find what these made among the records that were born since, all of them together: what one of them cannot be
     told from may be what another made. `more` says that there are others whose time has not come: until then only
-    what is certain is settled."""
+    what is certain is settled. So it is while a record was only heard of that may be one of these."""
+    since = min(_since(run, side, operation) for operation in creates)
+    more = more or run.store.observations.heard_of(run.pair.id, side, since)
     rest = []
     for operation in creates:
         wanted = receipts.normal(run, side, operation.edit.changed)
@@ -145,7 +149,6 @@ def _born(run: Run, side: Side, operation: StagedOperation) -> list[Observation]
     """
     capabilities, skew = run.app(side).capabilities, run.pair.tuning.skew
     slack, exact = capabilities.resolution + skew, capabilities.resolution <= 1
-    since = (operation.sent_at or 0) - slack
     until = (operation.lost_at or 0) + capabilities.request_lifetime + slack
     wanted = receipts.normal(run, side, operation.edit.changed)
     told = {
@@ -155,11 +158,16 @@ def _born(run: Run, side: Side, operation: StagedOperation) -> list[Observation]
     }
     return [
         row
-        for row in run.store.observations.born_since(run.pair.id, side, since)
+        for row in run.store.observations.born_since(run.pair.id, side, _since(run, side, operation))
         if not _set_aside(run, side, row.record_id)
         and (row.created is None or row.created <= until)
         and not (exact and row.created is not None and row.modified == row.created and _differs(row, told))
     ]
+
+
+def _since(run: Run, side: Side, operation: StagedOperation) -> Instant:
+    """The earliest instant at which the app, by its own clock, may have made the record."""
+    return (operation.sent_at or 0) - run.app(side).capabilities.resolution - run.pair.tuning.skew
 
 
 def _differs(row: Observation, wanted: Mapping[str, Value]) -> bool:

@@ -12,7 +12,7 @@ from twoway.core.plan import State
 from twoway.core.reconcile import UNDONE, Edit
 from twoway.core.resolve import OPTED_OUT
 from twoway.core.rules import Shape
-from twoway.engine import apply
+from twoway.engine import apply, recover
 from twoway.engine.cycle import Ending, Report
 from twoway.engine.plans import PlanLine, line
 from twoway.engine.run import PairContext, Run
@@ -147,11 +147,13 @@ def _preview(one: Staging, cycle: int) -> StagedOperation:
 
 async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, staging: Sequence[Staging]) -> Report:
     """Carry an undo out, as a cycle of its own: it can be undone like any other."""
-    with store.commit("begin", lease, clock.now()):
-        number = store.pairs.begin_cycle(pair.id, "undo", clock.now())
-        store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], clock.now())
+    began = clock.now()
+    with store.commit("begin", lease, began):
+        number = store.pairs.begin_cycle(pair.id, "undo", began)
+        run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began)
+        recover.interrupted(run)
+        store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], began)
         store.operations.stage(pair.id, number, staging, State.PLANNED)
-    run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=clock.now())
     totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
     error: ConnectorError | None = None
     try:

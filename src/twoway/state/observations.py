@@ -204,6 +204,17 @@ class Observations:
         )
         return [observation_row(row) for row in rows]
 
+    def heard_of(self, pair: int, side: Side, since: Instant) -> bool:
+        """Whether an unlinked record that may have been created since then has not been read by id yet."""
+        return bool(
+            self._db.one(
+                "SELECT EXISTS (SELECT 1 FROM observation o WHERE o.pair = ? AND o.side = ? AND o.life = 'live' "
+                "AND o.hint = 1 AND (o.created IS NULL OR o.created >= ?) "
+                f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id))",
+                (pair, side.value, since),
+            )
+        )
+
     def settle(self, pair: int, rows: Iterable[tuple[Side, str, int | None]]) -> None:
         """These sightings, as (side, id, rev), are settled: forget them, unless something newer was seen since."""
         self._db.many(

@@ -98,6 +98,8 @@ class Pairs:
 
     def ensure(self, name: str) -> PairRow:
         """The pair's row, made where it is new."""
+        if row := self.get(name):
+            return row
         self._db.run("INSERT INTO pair (name, status) VALUES (?, 'new') ON CONFLICT (name) DO NOTHING", (name,))
         row = self.get(name)
         assert row is not None  # noqa: S101 - it was just made sure of
@@ -157,12 +159,12 @@ class Pairs:
 
     def take(self, pair: int, owner: str, now: Instant) -> Lease:
         """Take the pair's lease, from whoever had it: the caller has seen to it that this is right."""
-        self._db.run(
+        ((token,),) = self._db.run(
             "INSERT INTO lease (pair, token, owner, heartbeat) VALUES (?, 1, ?, ?) ON CONFLICT (pair) DO UPDATE "
-            "SET token = token + 1, owner = excluded.owner, heartbeat = excluded.heartbeat",
+            "SET token = token + 1, owner = excluded.owner, heartbeat = excluded.heartbeat RETURNING token",
             (pair, owner, now),
         )
-        return Lease(pair, self._db.one("SELECT token FROM lease WHERE pair = ?", (pair,)))
+        return Lease(pair, token)
 
     def beat(self, lease: Lease, now: Instant) -> None:
         """Say that the holder lives; raises `LeaseLost` when another has taken over."""

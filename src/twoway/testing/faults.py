@@ -6,13 +6,20 @@ Faults are numbered as they strike: one of a scenario's `without` is left out.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from twoway.core.model import Fetched, Instant, Kind, Outcome, Page, Raw, Receipt, Record, Write
 from twoway.sdk.errors import AccountRefused, ConnectorError, QuotaSpent, SnapshotNeeded, TryLater
 from twoway.testing.memory import MemoryApp, MemoryConnector
 from twoway.testing.scenarios import History
+
+_OUTAGES: Sequence[tuple[str, int, Callable[[], ConnectorError]]] = (
+    ("TryLater", 30, lambda: TryLater("out of reach")),
+    ("QuotaSpent", 120, lambda: QuotaSpent("the daily budget is used up", after=120)),
+    ("AccountRefused", 45, lambda: AccountRefused("the login was refused")),
+)
+"""What an app says that cannot be reached, and for how many seconds."""
 
 
 class Weather(Protocol):
@@ -126,11 +133,7 @@ class Unreliable(MemoryConnector):
             self._down = None
         if weather.strikes(f"BUSY {self.app.name}", 0.02):
             raise TryLater("too many requests", after=10)
-        for error, share, seconds in (
-            (TryLater("out of reach"), 0.006, 30),
-            (QuotaSpent("the daily budget is used up", after=120), 0.006, 120),
-            (AccountRefused("the login was refused"), 0.006, 45),
-        ):
-            if weather.strikes(f"{type(error).__name__} in {self.app.name} for {seconds} s", share):
-                self._down = (weather.now() + seconds * 1000, error)
-                raise error
+        for name, seconds, outage in _OUTAGES:
+            if weather.strikes(f"{name} in {self.app.name} for {seconds} s", 0.006):
+                self._down = (weather.now() + seconds * 1000, outage())
+                raise self._down[1]

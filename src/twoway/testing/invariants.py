@@ -323,7 +323,8 @@ def _undone(ledger: Ledger, side: Side) -> Iterator[str]:
                 continue
             moved = [c for c in (*ledger.edits(source, name), *ledger.edits(change.id, name)) if c.at >= since]
             rule = ledger.operation(after[0]).edit.rules.get(name)
-            if not moved and rule != DECIDED and not _merged_into(ledger, change.id, source):
+            elsewhere = ledger.operation(after[0]).counterpart_id != operation.counterpart_id
+            if not moved and not elsewhere and rule != DECIDED and not _merged_into(ledger, change.id, source):
                 yield f"undo undone: {change.id} {name} by {rule}"
 
 

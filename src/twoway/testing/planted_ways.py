@@ -158,7 +158,7 @@ async def cursor_first(run: Run, side: Side, cursor: str) -> None:
             run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
         rows = observe._sightings(run, side, page.records, hint=False, settle=0)
         with run.commit("observe"):
-            observe._store(run, side, rows)
+            observe._store(run, side, observe._news(run, side, rows))
             observe._absences(run, side, page, lagging=False)
         if page.last:
             return
@@ -333,14 +333,12 @@ def refused_and_forgotten(_before: Any, run: Run, operation: StagedOperation, wh
 
 
 def never_lost(run: Run) -> None:
-    with run.commit("recover"):
-        run.store.operations.drop_plan(run.pair.id, run.now)
+    run.store.operations.drop_plan(run.pair.id, run.now)
 
 
 def resumed(run: Run) -> None:
     """What was sent is sent again as it was."""
-    with run.commit("recover"):
-        run.store.db.run(
-            "UPDATE operation SET state = 'planned' WHERE pair = ? AND state = 'sent' AND closed_at IS NULL",
-            (run.pair.id,),
-        )
+    run.store.db.run(
+        "UPDATE operation SET state = 'planned' WHERE pair = ? AND state = 'sent' AND closed_at IS NULL",
+        (run.pair.id,),
+    )

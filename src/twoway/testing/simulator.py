@@ -228,17 +228,19 @@ class Simulator:
         if self.rng.random() < 0.3:
             self.people.at_any_time(self.rng)
 
-    async def cycle(self, kind: Kind = Kind.INCREMENTAL, *, after: float) -> None:
-        """One cycle of a process that may die in it."""
+    async def cycle(self, kind: Kind = Kind.INCREMENTAL, *, after: float) -> bool:
+        """One cycle of a process that may die in it; whether it came to its end."""
         self.wait(after)
         self._began = self.now()
         self.say(f"cycle {kind}")
-        await self._run(self.world.cycle(kind, after=0))
+        return await self._run(self.world.cycle(kind, after=0))
 
-    async def _run(self, work: Coroutine[Any, Any, Report]) -> None:
+    async def _run(self, work: Coroutine[Any, Any, Report]) -> bool:
         self._running = True
         try:
-            self._told(await work)
+            report = await work
+            self._told(report)
+            return report.error is None
         except LeaseLost:
             self.say("the lease is another's")
         except Crash:
@@ -249,6 +251,7 @@ class Simulator:
             if self.dead:
                 self.dead = self._taken_over = False
                 self.world.start()
+        return False
 
     def _told(self, report: Report) -> None:
         if report.error is not None:
@@ -275,8 +278,8 @@ class Simulator:
         early = invariants.convergence(found, deletions=not unseen, told=True)
         await self._rest(rest, snapshots=True)
         written = [len(app.log) for app in self.world.apps.values()]
-        for _ in range(2):
-            await self._resting(Kind.SNAPSHOT)
+        for kind in (Kind.INCREMENTAL, Kind.SNAPSHOT):
+            await self._resting(kind)
         for app, before in zip(self.world.apps.values(), written, strict=True):
             found.violations += [f"not quiet: {change.kind} {change.id}" for change in app.log[before:]]
         self.say("END")
@@ -288,18 +291,16 @@ class Simulator:
 
     async def _rest(self, most: int, *, snapshots: bool) -> None:
         """Cycles until nothing is left to be done, by all that twoway itself knows."""
-        calm = 0
         for number in range(most):
             before = sum(len(app.log) for app in self.world.apps.values())
-            await self._resting(Kind.SNAPSHOT if snapshots and number % 2 == 0 else Kind.INCREMENTAL)
-            still = sum(len(app.log) for app in self.world.apps.values()) == before and self._settled()
-            calm = calm + 1 if still else 0
-            if calm == 2:
+            ended = await self._resting(Kind.SNAPSHOT if snapshots and number % 2 == 0 else Kind.INCREMENTAL)
+            written = sum(len(app.log) for app in self.world.apps.values()) - before
+            if ended and not written and self._settled():
                 return
 
-    async def _resting(self, kind: Kind) -> None:
+    async def _resting(self, kind: Kind) -> bool:
         self._approve()
-        await self.cycle(kind, after=REST)
+        return await self.cycle(kind, after=REST)
 
     def _settled(self) -> bool:
         store, pair = self.world.store, self.world.pair
