@@ -34,6 +34,8 @@ PLANS: list[tuple[str, Totals, dict[str, Any], list[str]]] = [
     ("as many writes as may be", totals(updates={L: 2500, R: 2500}), {}, []),
     ("a share is whole numbers, not a product of floats", totals(100, deletes={L: 29}), {"deletes": 0.29}, []),
     ("and no more than that", totals(100, deletes={L: 30}), {"deletes": 0.29}, ["delete 30 records"]),
+    ("creates that passed before and were refused", totals(creates={R: 250}, retried={R: 50}), {}, []),
+    ("one more than those", totals(creates={R: 251}, retried={R: 50}), {}, ["create 201 records"]),
     (
         "every reason is given",
         totals(creates={L: 201}, deletes={R: 51}, blanks={L: 51}, updates={R: 5000}),

@@ -1,113 +1,23 @@
 """Small histories that once went wrong: each is the shortest of its kind that the simulator found."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from twoway.core.model import Page, Receipt, Side, Write
+from tests.engine.found import ANN, Busy, Down, Loses, cycles, linked
+from twoway.core.model import Receipt, Side, Write
 from twoway.core.rules import Direction, Drift, OnDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
-from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
-from twoway.engine.undo import plan_undo, run_undo
 from twoway.ports import Consistency, ReceiptShape
-from twoway.sdk.errors import TryLater
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
-
-ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
-
-
-class Loses(MemoryConnector):
-    """A connector that carries the next batch out and loses its answer, as often as it is told to."""
-
-    lost = 0
-
-    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        receipts = await super().apply(writes)
-        if type(self).lost > 0 and self.app.name == "there":
-            type(self).lost -= 1
-            return [Receipt.unknown("no answer")] * len(writes)
-        return receipts
-
-
-class Busy(MemoryConnector):
-    """A connector that refuses the next batch for now, as often as it is told to."""
-
-    refused = 0
-
-    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        if type(self).refused > 0 and self.app.name == "here":
-            type(self).refused -= 1
-            return [Receipt.later("busy")] * len(writes)
-        return await super().apply(writes)
-
-
-class Down(MemoryConnector):
-    """An app that is out of reach."""
-
-    async def changes(self, cursor: str | None) -> Page:  # noqa: ARG002 - the contract's name
-        raise TryLater("out of reach")
 
 
 @pytest.fixture(autouse=True)
 def reset() -> None:
     Loses.lost = Busy.refused = 0
-
-
-def cycles(world: World, count: int = 3, *, after: float = 5.0, kind: Kind = Kind.INCREMENTAL) -> list[Ending]:
-    async def run() -> list[Ending]:
-        return [(await world.cycle(kind, after=after)).ending for _ in range(count)]
-
-    return asyncio.run(run())
-
-
-def linked(world: World) -> None:
-    """Ann on both sides, linked and in agreement."""
-    world.left.human_create(**ANN)
-    world.right.human_create(**ANN)
-    cycles(world, 2)
-
-
-def dying(world: World, where: str) -> None:
-    """A cycle that dies at this fault point."""
-
-    def dies(name: str) -> None:
-        if name == where:
-            raise KeyboardInterrupt
-
-    world.fault = dies
-    with pytest.raises(KeyboardInterrupt):
-        cycles(world, 1)
-    world.fault = lambda _name: None
-
-
-def undo(world: World, cycle: int) -> None:
-    """A person takes a cycle back."""
-
-    async def run() -> None:
-        lease = world.store.pairs.take(world.pair.id, "person", world.clock.now())
-        plan = plan_undo(world.pair, world.store, cycle)
-        await run_undo(world.pair, world.store, world.clock, lease, plan.staging)
-
-    asyncio.run(run())
-
-
-def test_a_plan_that_the_guard_holds_is_kept_for_people_to_approve() -> None:
-    world = World()
-    for number in range(21):
-        world.left.human_create(email=f"{number}@example.org", name="N", phone="1")
-    assert cycles(world, 1) == [Ending.HELD]
-    assert world.right.live() == {}
-    row = world.store.pairs.get("here-there")
-    assert row is not None
-    assert row.shown is not None
-    assert row.shown.creates == {Side.LEFT: 0, Side.RIGHT: 21}
-    world.approve()
-    assert cycles(world, 1) == [Ending.DONE]
-    assert len(world.right.live()) == 21
 
 
 def test_a_write_that_fails_beside_one_that_is_done_loses_nothing() -> None:
@@ -282,19 +192,6 @@ def test_an_app_whose_clock_is_ahead_does_not_hold_its_records_back() -> None:
     assert len(world.right.live()) == 1
 
 
-def test_policy_review_waits_for_a_person_and_their_decision_is_carried_out() -> None:
-    world = World(replace(plain_spec(), conflict=Policy.REVIEW))
-    linked(world)
-    world.left.human_update("here-1", name="Anna")
-    world.right.human_update("there-1", name="Annie")
-    cycles(world, 2)
-    (row,) = world.store.attention.conflicts()
-    world.decide(row.id, "Annie")
-    cycles(world, 2)
-    assert world.left.live()["here-1"]["name"] == "Annie"
-    assert world.store.attention.conflicts() == []
-
-
 def test_two_creates_in_doubt_are_told_apart_before_anything_is_set_aside() -> None:
     """Both answers were lost; a person edited one of the two records since. The other one is certain."""
     world = World(connect=Loses)
@@ -321,58 +218,6 @@ def test_a_merge_into_what_we_may_have_made_ourselves_waits_for_the_answer() -> 
     cycles(world, 6, after=15)
     assert list(world.right.live()) == ["there-2"]
     assert world.store.links.of(world.pair.id, Side.RIGHT, "there-2") is not None
-
-
-def test_an_undo_takes_away_what_it_made_and_not_what_that_was_merged_into() -> None:
-    world = World()
-    world.left.human_create(**ANN)
-    cycles(world, 1)
-    (row,) = world.store.pairs.cycles(world.pair.id)
-    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
-    world.right.human_merge("there-1", "there-2")
-    cycles(world, 2)
-    plan = plan_undo(world.pair, world.store, row.id)
-    assert plan.staging == ()
-    assert plan.left_alone
-
-
-def test_an_undo_takes_nothing_away_that_a_person_filled_in() -> None:
-    """A field that we never wrote has no base: what it holds is a person's."""
-    plain = plain_spec()
-    phone = replace(plain.fields[-1], direction=Direction.TO_LEFT)
-    world = World(replace(plain, fields=(*plain.fields[:-1], phone)))
-    world.left.human_create(**ANN)
-    cycles(world, 1)
-    (row,) = world.store.pairs.cycles(world.pair.id)
-    world.right.human_update("there-1", phone="9")
-
-    undo(world, row.id)
-    assert list(world.right.live()) == ["there-1"]
-
-
-def test_a_named_record_is_not_created_beside_one_that_came_since_the_last_poll() -> None:
-    world = World(manners=dict.fromkeys(Side, Manner(find=Consistency.NONE)))
-    cycles(world, 1)
-    world.right.human_create(**ANN)
-    here = world.left.human_create(**ANN)
-    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, here)], world.clock.now())
-    cycles(world, 1, kind=Kind.RECORD)
-    assert list(world.right.live()) == ["there-1"]
-    assert world.store.links.count(world.pair.id) == 1
-
-
-def test_another_try_for_all_makes_nothing_new_of_what_may_have_a_counterpart() -> None:
-    """Both answers were lost and both records edited: which is whose a person must say, one by one."""
-    world = World(connect=Loses)
-    world.left.human_create(**ANN)
-    Loses.lost = 1
-    cycles(world, 1)
-    world.right.human_update("there-1", name="Anna", email="anna@example.org")
-    cycles(world, 4, after=15)
-    assert {row.code for row in world.store.attention.parked()} == {"in doubt"}
-    assert byhand.retry(world.store, world.pair.id, world.clock.now()) == 0
-    cycles(world, 2)
-    assert len(world.right.live()) == 1
 
 
 @pytest.mark.parametrize("busy", Side)
@@ -416,37 +261,6 @@ def test_who_was_taken_out_of_the_scope_still_holds_their_address() -> None:
     assert list(world.left.live()) == ["here-1"]
 
 
-@pytest.mark.parametrize("side", Side)
-def test_a_cycle_that_lists_nothing_trusts_nothing_that_was_read_before_it(side: Side) -> None:
-    """A cycle that failed left what it had read. Before the next one, of named records, either record leaves the
-    scope: nothing is carried over."""
-
-    class DownThere(MemoryConnector):
-        down = False
-
-        async def changes(self, cursor: str | None) -> Page:
-            if self.down and self.app.name == "there":
-                raise TryLater("out of reach")
-            return await super().changes(cursor)
-
-    plain = plain_spec()
-    spec = replace(
-        plain,
-        **{side.value: replace(plain.side(side), scope='segment != "out"')},  # type: ignore[arg-type]  # by name
-        fields=(*plain.fields, FieldSpec(name="segment", **{side.value: Location(path="segment")})),  # type: ignore[arg-type]  # by name
-    )
-    fields = ("email", "name", "phone", "segment")
-    world = World(spec, manners={of: Manner(conditional=False) for of in Side}, fields=fields, connect=DownThere)
-    linked(world)
-    world.left.human_update("here-1", name="Anna")
-    DownThere.down = True
-    assert cycles(world, 1) == [Ending.FAILED]
-    world.apps[side].human_update("here-1" if side is Side.LEFT else "there-1", segment="out")
-    byhand.look_at(world.store, world.pair.id, [(Side.RIGHT, "there-9")], world.clock.now())
-    cycles(world, 1, kind=Kind.RECORD)
-    assert world.right.written() == []
-
-
 def test_a_value_that_a_person_puts_back_after_our_write_is_seen_though_another_field_is_in_conflict() -> None:
     """The record reads as it did before our write: that is an edit all the same."""
     world = World(
@@ -477,35 +291,3 @@ def test_a_create_in_doubt_is_not_sent_again_while_what_it_may_have_made_is_only
     world.right.human_update("there-1", email="anna@example.org")
     cycles(world, 4, after=4)
     assert list(world.right.live()) == ["there-1"]
-
-
-def test_an_undo_sends_nothing_that_a_dead_cycle_had_planned() -> None:
-    world = World(connect=Busy)
-    linked(world)
-    world.left.human_update("here-1", name="Anna")
-    cycles(world, 1)
-    row = world.store.pairs.cycles(world.pair.id, limit=1)[0]
-    world.right.human_update("there-1", phone="2")
-
-    dying(world, "before commit:sent")
-    world.right.human_update("there-1", phone="3")
-
-    undo(world, row.id)
-    assert world.right.live()["there-1"]["name"] == "Ann"
-    assert world.left.live()["here-1"]["phone"] == "1"
-
-
-def test_what_was_read_before_an_undo_is_no_edit_of_what_it_put_back() -> None:
-    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: Manner(receipt=ReceiptShape.NOTHING)})
-    linked(world)
-    world.left.human_update("here-1", name="Anna")
-    cycles(world, 1)
-    row = world.store.pairs.cycles(world.pair.id, limit=1)[0]
-    world.right.human_update("there-1", phone="2")
-    dying(world, "before commit:decide")
-    undo(world, row.id)
-    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, "here-9")], world.clock.now())
-    cycles(world, 1, kind=Kind.RECORD)
-    cycles(world, 2)
-    assert world.left.live()["here-1"] == {**world.left.live()["here-1"], "name": "Anna", "phone": "2"}
-    assert world.right.live()["there-1"] == {**world.right.live()["there-1"], "name": "Ann", "phone": "2"}

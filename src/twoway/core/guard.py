@@ -17,11 +17,13 @@ def judge(
     """The reasons to hold this plan, for people to read; none means that it may go.
 
     `names` are the accounts' names. `allowance` are the totals that a person approved: up to these, and a tenth or
-    `floor` more (records go on changing while a person reads), nothing is held.
+    `floor` more (records go on changing while a person reads), nothing is held. A create that passed before and was
+    refused by the app is no news: else what an app will not take would stop the pair at each new try.
     """
     reasons = []
+    news = {side: totals.creates[side] - totals.retried[side] for side in Side}
     kinds = (
-        ("create", totals.creates, rules.creates, allowance.creates if allowance else None),
+        ("create", news, rules.creates, allowance.creates if allowance else None),
         ("delete", totals.deletes, rules.deletes, allowance.deletes if allowance else None),
         ("empty fields of", totals.blanks, rules.blanks, allowance.blanks if allowance else None),
     )

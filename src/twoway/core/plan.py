@@ -33,6 +33,8 @@ class Totals:
     deletes: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     blanks: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     """Updates that empty a field which is filled."""
+    retried: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
+    """Creates, among the others, that passed the guard once before, and that the app refused."""
 
     @property
     def writes(self) -> int:

@@ -81,19 +81,25 @@ def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
 
 
 def refuse(run: Run, operation: StagedOperation, why: str, field: str | None = None) -> None:
-    """The app will not take it. It is shown to people, and decided again when something changes or in a while."""
+    """The app will not take it. It is shown to people, and decided again when something changes, or in a while that
+    is longer each time."""
     _close_undone(run, operation, State.FAILED, why)
     run.counts["failed"] += 1
-    park(run, operation, "refused", f"{run.app(operation.side).account} refused it: {why}", field)
+    tuning, giver = run.pair.tuning, (operation.side.other, operation.counterpart_id or "")
+    tried = run.store.observations.tried(run.pair.id, *giver)
+    pause = min(tuning.retry << min(max(0, tried - 1), 16), tuning.longest_retry)
+    park(run, operation, "refused", f"{run.app(operation.side).account} refused it: {why}", field, pause=pause)
 
 
-def park(run: Run, operation: StagedOperation, code: str, reason: str, field: str | None = None) -> None:
-    """Set the record that the write carries over aside, with a time to try again."""
+def park(
+    run: Run, operation: StagedOperation, code: str, reason: str, field: str | None = None, *, pause: int | None = None
+) -> None:
+    """Set the record that the write carries over aside; it is tried again after `pause` milliseconds."""
     side, record_id = operation.side.other, operation.counterpart_id
     if record_id is None:
         side, record_id = operation.side, operation.record_id
     assert record_id is not None  # noqa: S101 - an operation names at least one record
-    retry = run.now + run.pair.tuning.retry
+    retry = run.now + (run.pair.tuning.retry if pause is None else pause)
     run.store.attention.park(run.pair.id, [Parking(side, record_id, code, reason, field, retry)], run.now)
     records = [(side, record_id)]
     if operation.record_id is not None:

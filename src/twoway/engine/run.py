@@ -31,6 +31,8 @@ class Tuning:
     """Decisions about the same content that may come to nothing before the record is parked."""
     retry: int = 600_000
     """A parked record, and an account that refused us, are tried again after so long."""
+    longest_retry: int = 86_400_000
+    """A record that the app refuses again and again is tried after twice as long each time, up to this."""
     duplicate_retry: int = 3_600_000
     """Records with the same key are looked at again after so long, without any request."""
     skew: int = 60_000

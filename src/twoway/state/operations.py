@@ -135,12 +135,26 @@ class Operations:
             match kind:
                 case Kind.CREATE:
                     totals.creates[side] += number
+                    totals.retried[side] += self._retried(pair, side, states)
                 case Kind.UPDATE:
                     for state in states:
                         self._add_updates(totals, pair, side, state)
                 case Kind.DELETE | Kind.ARCHIVE:
                     totals.deletes[side] += number
         return totals
+
+    def _retried(self, pair: int, side: Side, states: Sequence[State]) -> int:
+        marks = ", ".join("?" for _ in states)
+        return int(
+            self._db.one(
+                # In this order: each operation finds its observation by key.
+                "SELECT count(*) FROM operation p CROSS JOIN observation o "
+                "WHERE p.pair = ? AND p.side = ? AND p.kind = 'create' AND p.closed_at IS NULL "
+                f"AND p.state IN ({marks}) "
+                "AND o.pair = p.pair AND o.side = ? AND o.record_id = p.counterpart_id AND o.tries > 0",
+                (pair, side.value, *(state.value for state in states), side.other.value),
+            )
+        )
 
     def _add_updates(self, totals: Totals, pair: int, side: Side, state: State) -> None:
         after = 0

@@ -238,9 +238,7 @@ class Simulator:
     async def _run(self, work: Coroutine[Any, Any, Report]) -> bool:
         self._running = True
         try:
-            report = await work
-            self._told(report)
-            return report.error is None
+            return self._told(await work)
         except LeaseLost:
             self.say("the lease is another's")
         except Crash:
@@ -253,12 +251,14 @@ class Simulator:
                 self.world.start()
         return False
 
-    def _told(self, report: Report) -> None:
+    def _told(self, report: Report) -> bool:
+        """Tell how a cycle ended; whether all of it was done."""
         if report.error is not None:
             self.say(f"failed: {report.error}")
         if report.ending is Ending.HELD:
             self.say(f"held: {report.reasons}")
             self._halted = True
+        return report.error is None
 
     def _approve(self) -> None:
         if self._halted:

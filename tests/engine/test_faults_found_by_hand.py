@@ -1,0 +1,185 @@
+"""Small histories that went wrong when people did something at twoway itself: approve, decide, undo, name records."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo
+from twoway.core.model import Page, Side
+from twoway.core.rules import Direction, Policy
+from twoway.core.spec import FieldSpec, Location
+from twoway.engine import byhand
+from twoway.engine.cycle import Ending, Kind
+from twoway.engine.run import Tuning
+from twoway.engine.undo import plan_undo
+from twoway.ports import Consistency, ReceiptShape
+from twoway.sdk.errors import TryLater
+from twoway.testing.memory import Manner, MemoryConnector
+from twoway.testing.world import World, plain_spec
+
+
+@pytest.fixture(autouse=True)
+def reset() -> None:
+    Loses.lost = Busy.refused = 0
+
+
+def test_a_plan_that_the_guard_holds_is_kept_for_people_to_approve() -> None:
+    world = World()
+    for number in range(21):
+        world.left.human_create(email=f"{number}@example.org", name="N", phone="1")
+    assert cycles(world, 1) == [Ending.HELD]
+    assert world.right.live() == {}
+    row = world.store.pairs.get("here-there")
+    assert row is not None
+    assert row.shown is not None
+    assert row.shown.creates == {Side.LEFT: 0, Side.RIGHT: 21}
+    world.approve()
+    assert cycles(world, 1) == [Ending.DONE]
+    assert len(world.right.live()) == 21
+
+
+def test_policy_review_waits_for_a_person_and_their_decision_is_carried_out() -> None:
+    world = World(replace(plain_spec(), conflict=Policy.REVIEW))
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    world.right.human_update("there-1", name="Annie")
+    cycles(world, 2)
+    (row,) = world.store.attention.conflicts()
+    world.decide(row.id, "Annie")
+    cycles(world, 2)
+    assert world.left.live()["here-1"]["name"] == "Annie"
+    assert world.store.attention.conflicts() == []
+
+
+def test_an_undo_takes_away_what_it_made_and_not_what_that_was_merged_into() -> None:
+    world = World()
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (row,) = world.store.pairs.cycles(world.pair.id)
+    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+    world.right.human_merge("there-1", "there-2")
+    cycles(world, 2)
+    plan = plan_undo(world.pair, world.store, row.id)
+    assert plan.staging == ()
+    assert plan.left_alone
+
+
+def test_an_undo_takes_nothing_away_that_a_person_filled_in() -> None:
+    """A field that we never wrote has no base: what it holds is a person's."""
+    plain = plain_spec()
+    phone = replace(plain.fields[-1], direction=Direction.TO_LEFT)
+    world = World(replace(plain, fields=(*plain.fields[:-1], phone)))
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (row,) = world.store.pairs.cycles(world.pair.id)
+    world.right.human_update("there-1", phone="9")
+
+    undo(world, row.id)
+    assert list(world.right.live()) == ["there-1"]
+
+
+def test_a_named_record_is_not_created_beside_one_that_came_since_the_last_poll() -> None:
+    world = World(manners=dict.fromkeys(Side, Manner(find=Consistency.NONE)))
+    cycles(world, 1)
+    world.right.human_create(**ANN)
+    here = world.left.human_create(**ANN)
+    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, here)], world.clock.now())
+    cycles(world, 1, kind=Kind.RECORD)
+    assert list(world.right.live()) == ["there-1"]
+    assert world.store.links.count(world.pair.id) == 1
+
+
+def test_another_try_for_all_makes_nothing_new_of_what_may_have_a_counterpart() -> None:
+    """Both answers were lost and both records edited: which is whose a person must say, one by one."""
+    world = World(connect=Loses)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.right.human_update("there-1", name="Anna", email="anna@example.org")
+    cycles(world, 4, after=15)
+    assert {row.code for row in world.store.attention.parked()} == {"in doubt"}
+    assert byhand.retry(world.store, world.pair.id, world.clock.now()) == 0
+    cycles(world, 2)
+    assert len(world.right.live()) == 1
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_cycle_that_lists_nothing_trusts_nothing_that_was_read_before_it(side: Side) -> None:
+    """A cycle that failed left what it had read. Before the next one, of named records, either record leaves the
+    scope: nothing is carried over."""
+
+    class DownThere(MemoryConnector):
+        down = False
+
+        async def changes(self, cursor: str | None) -> Page:
+            if self.down and self.app.name == "there":
+                raise TryLater("out of reach")
+            return await super().changes(cursor)
+
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        **{side.value: replace(plain.side(side), scope='segment != "out"')},  # type: ignore[arg-type]  # by name
+        fields=(*plain.fields, FieldSpec(name="segment", **{side.value: Location(path="segment")})),  # type: ignore[arg-type]  # by name
+    )
+    fields = ("email", "name", "phone", "segment")
+    world = World(spec, manners={of: Manner(conditional=False) for of in Side}, fields=fields, connect=DownThere)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    DownThere.down = True
+    assert cycles(world, 1) == [Ending.FAILED]
+    world.apps[side].human_update("here-1" if side is Side.LEFT else "there-1", segment="out")
+    byhand.look_at(world.store, world.pair.id, [(Side.RIGHT, "there-9")], world.clock.now())
+    cycles(world, 1, kind=Kind.RECORD)
+    assert world.right.written() == []
+
+
+def test_an_undo_sends_nothing_that_a_dead_cycle_had_planned() -> None:
+    world = World(connect=Busy)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 1)
+    row = world.store.pairs.cycles(world.pair.id, limit=1)[0]
+    world.right.human_update("there-1", phone="2")
+
+    dying(world, "before commit:sent")
+    world.right.human_update("there-1", phone="3")
+
+    undo(world, row.id)
+    assert world.right.live()["there-1"]["name"] == "Ann"
+    assert world.left.live()["here-1"]["phone"] == "1"
+
+
+def test_what_was_read_before_an_undo_is_no_edit_of_what_it_put_back() -> None:
+    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: Manner(receipt=ReceiptShape.NOTHING)})
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 1)
+    row = world.store.pairs.cycles(world.pair.id, limit=1)[0]
+    world.right.human_update("there-1", phone="2")
+    dying(world, "before commit:decide")
+    undo(world, row.id)
+    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, "here-9")], world.clock.now())
+    cycles(world, 1, kind=Kind.RECORD)
+    cycles(world, 2)
+    assert world.left.live()["here-1"] == {**world.left.live()["here-1"], "name": "Anna", "phone": "2"}
+    assert world.right.live()["there-1"] == {**world.right.live()["there-1"], "name": "Ann", "phone": "2"}
+
+
+def test_what_the_app_will_not_take_is_tried_ever_more_rarely_and_never_stops_the_pair() -> None:
+    """A person approved these creates once; that the app refuses them is no reason to ask again at each new try."""
+    picky = Manner(refuses=lambda name, value: name == "name" and value == "!")
+    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: picky}, tuning=Tuning(retry=600_000))
+    for number in range(25):
+        world.left.human_create(email=f"{number}@example.org", name="!", phone="1")
+    assert cycles(world, 1) == [Ending.HELD]
+    world.approve()
+    pauses = []
+    for _ in range(4):
+        assert cycles(world, 1) == [Ending.DONE]
+        rows = world.store.attention.parked(world.pair.id)
+        assert {row.code for row in rows} == {"refused"}
+        due = max(row.retry_at or 0 for row in rows)
+        pauses.append((due - world.clock.now()) // 60_000)
+        world.clock.advance((due - world.clock.now()) / 1000)
+    assert pauses == [10, 20, 40, 80]
