@@ -1,7 +1,7 @@
 """What the histories that once went wrong are played with."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -61,8 +61,8 @@ def linked(world: World) -> None:
     cycles(world, 2)
 
 
-def dying(world: World, where: str) -> None:
-    """A cycle that dies at this fault point."""
+def dying(world: World, where: str, what: Callable[[], object] | None = None) -> None:
+    """A cycle, or something else, that dies at this fault point."""
 
     def dies(name: str) -> None:
         if name == where:
@@ -70,7 +70,7 @@ def dying(world: World, where: str) -> None:
 
     world.fault = dies
     with pytest.raises(KeyboardInterrupt):
-        cycles(world, 1)
+        what() if what else cycles(world, 1)
     world.fault = lambda _name: None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo
 from twoway.core.model import Page, Side
-from twoway.core.rules import Direction, Policy
+from twoway.core.rules import Direction, GuardRules, Policy
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
@@ -183,3 +183,18 @@ def test_what_the_app_will_not_take_is_tried_ever_more_rarely_and_never_stops_th
         pauses.append((due - world.clock.now()) // 60_000)
         world.clock.advance((due - world.clock.now()) / 1000)
     assert pauses == [10, 20, 40, 80]
+
+
+def test_an_undo_that_could_not_be_sent_is_held_up_by_no_guard() -> None:
+    """A person asked for it: it goes out with the next cycle, however many records it takes away."""
+    world = World(replace(plain_spec(), guard=GuardRules(floor=2)))
+    for number in range(3):
+        world.right.human_create(email=f"{number}@example.org", name="N", phone="1")
+    cycles(world, 1)
+    world.approve()
+    cycles(world, 1)
+    assert len(world.left.live()) == 3
+    row = world.store.pairs.cycles(world.pair.id, limit=1)[0]
+    dying(world, "before commit:sent", lambda: undo(world, row.id))
+    assert cycles(world, 2) == [Ending.DONE] * 2
+    assert world.left.live() == {}

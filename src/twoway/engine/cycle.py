@@ -102,8 +102,7 @@ async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[To
             totals = planned
         if not write or reasons:
             return totals, reasons
-        if planned.writes:
-            await apply.plan(run)
+        await apply.plan(run)
         if not run.again:
             break
     return totals, ()

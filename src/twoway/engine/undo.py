@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twoway.core.model import Kind, Side, Value
-from twoway.core.plan import State
+from twoway.core.plan import State, Totals
 from twoway.core.reconcile import UNDONE, Edit
 from twoway.core.resolve import OPTED_OUT
 from twoway.core.rules import Shape
@@ -154,7 +154,9 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
         recover.interrupted(run)
         store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], began)
         store.operations.stage(pair.id, number, staging, State.PLANNED)
-    totals = store.operations.totals(pair.id, store.links.count(pair.id), [State.PLANNED])
+    totals = Totals(store.links.count(pair.id))
+    for one in staging:
+        totals.add(one.edit)
     error: ConnectorError | None = None
     try:
         await apply.plan(run)

@@ -120,18 +120,24 @@ class Operations:
 
     def kinds(self, pair: int, states: Sequence[State]) -> dict[tuple[Side, Kind], int]:
         """How many writes of each kind are staged for each side, and not sent."""
+        return self._kinds(pair, states)
+
+    def _kinds(self, pair: int, states: Sequence[State], but: str = "") -> dict[tuple[Side, Kind], int]:
         marks = ", ".join("?" for _ in states)
         rows = self._db.run(
             f"SELECT side, kind, count(*) FROM operation WHERE pair = ? AND state IN ({marks}) AND closed_at IS NULL "
-            "GROUP BY side, kind",
+            f"{but} GROUP BY side, kind",
             (pair, *(state.value for state in states)),
         )
         return {(Side(side), Kind(kind)): number for side, kind, number in rows}
 
     def totals(self, pair: int, links: int, states: Sequence[State]) -> Totals:
-        """The counts of what is staged and not sent, for the guard. Only of updates has the content to be looked at."""
+        """The counts of what is staged and not sent, for the guard. Only of updates has the content to be looked at.
+
+        What takes an earlier write back is not among them: a person asked for just that.
+        """
         totals = Totals(links=links)
-        for (side, kind), number in self.kinds(pair, states).items():
+        for (side, kind), number in self._kinds(pair, states, "AND undoes IS NULL").items():
             match kind:
                 case Kind.CREATE:
                     totals.creates[side] += number
@@ -160,7 +166,8 @@ class Operations:
         after = 0
         while window := self.planned(pair, side, Kind.UPDATE, after, 1000, state):
             for operation in window:
-                totals.add(operation.edit)
+                if operation.undoes is None:
+                    totals.add(operation.edit)
             after = window[-1].id
 
     def live_on_link(self, link: int) -> int:
