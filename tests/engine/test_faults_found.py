@@ -291,3 +291,24 @@ def test_a_create_in_doubt_is_not_sent_again_while_what_it_may_have_made_is_only
     world.right.human_update("there-1", email="anna@example.org")
     cycles(world, 4, after=4)
     assert list(world.right.live()) == ["there-1"]
+
+
+def test_who_is_back_in_scope_while_the_answer_to_our_archiving_is_awaited_gets_a_new_counterpart() -> None:
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope='segment != "out"'),
+        fields=(*plain.fields, FieldSpec(name="segment", left=Location(path="segment"))),
+        on_leave=OnLeave.ARCHIVE,
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"), connect=Loses)
+    linked(world)
+    world.left.human_update("here-1", segment="out")
+    Loses.lost = 1
+    cycles(world, 1)
+    assert world.right.live() == {}
+    world.left.human_update("here-1", segment=None)
+    cycles(world, 1)
+    world.left.human_create(email="bob@example.org", name="Bob", phone="2")
+    cycles(world, 6)
+    assert {record["name"] for record in world.right.live().values()} == {"Ann", "Bob"}

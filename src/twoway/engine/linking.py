@@ -17,8 +17,10 @@ def records_of(link: Link) -> list[tuple[Side, str]]:
     return [(side, link.ids[side]) for side in Side]
 
 
-def end_link(run: Run, link: Link, kinds: Mapping[Side, str], reason: str) -> None:
-    """Remove a link and leave these marks on its records."""
+def end_link(
+    run: Run, link: Link, kinds: Mapping[Side, str], reason: str, revs: Mapping[Side, int | None] | None = None
+) -> None:
+    """Remove a link and leave these marks on its records. What was seen of a record since `revs` is still decided."""
     store, pair = run.store, run.pair
     store.links.remove(link.id)
     store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in Side], run.now)
@@ -26,6 +28,8 @@ def end_link(run: Run, link: Link, kinds: Mapping[Side, str], reason: str) -> No
     for side in Side:
         if kinds[side] == "tombstone":
             _forget_dead(run, side, link.ids[side])
+        elif revs is not None:
+            store.observations.settle(pair.id, [(side, link.ids[side], revs[side])])
         else:
             store.observations.forget(pair.id, side, link.ids[side])
 

@@ -273,7 +273,7 @@ def settle_removal(run: Run, operation: StagedOperation) -> None:
     left_out = rule == LEFT_SCOPE
     if left_out:
         kinds[operation.side.other] = "left_out"
-    end_link(run, link, kinds, OUT_OF_SCOPE if left_out else rule)
+    end_link(run, link, kinds, OUT_OF_SCOPE if left_out else rule, operation.revs)
 
 
 # -- an app that has the record already
