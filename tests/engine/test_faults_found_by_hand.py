@@ -1,11 +1,12 @@
 """Small histories that went wrong when people did something at twoway itself: approve, decide, undo, name records."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo
-from twoway.core.model import Page, Side
+from twoway.core.model import Page, Receipt, Side, Write
 from twoway.core.rules import Direction, GuardRules, Policy
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
@@ -198,3 +199,23 @@ def test_an_undo_that_could_not_be_sent_is_held_up_by_no_guard() -> None:
     dying(world, "before commit:sent", lambda: undo(world, row.id))
     assert cycles(world, 2) == [Ending.DONE] * 2
     assert world.left.live() == {}
+
+
+def test_an_undo_that_was_sent_twice_on_the_way_stands() -> None:
+    """The second answer says that the record has changed: by the first of the two requests."""
+
+    class Twice(MemoryConnector):
+        twice = False
+
+        async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+            receipts = await super().apply(writes)
+            return await super().apply(writes) if self.twice else receipts
+
+    world = World(connect=Twice)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 1)
+    Twice.twice = True
+    undo(world, world.store.pairs.cycles(world.pair.id, limit=1)[0].id)
+    cycles(world, 5)
+    assert [record["name"] for app in world.apps.values() for record in app.live().values()] == ["Anna", "Ann"]

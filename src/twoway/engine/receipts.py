@@ -27,6 +27,9 @@ def store(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             _done(run, operation, receipt)
         case Outcome.DUPLICATE:
             _duplicate(run, operation, receipt)
+        case Outcome.MOVED if operation.undoes is not None:
+            # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit.
+            lose(run, operation)
         case Outcome.MOVED | Outcome.GONE:
             _not_landed(run, operation)
             if operation.record_id is not None:
