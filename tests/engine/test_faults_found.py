@@ -312,3 +312,22 @@ def test_who_is_back_in_scope_while_the_answer_to_our_archiving_is_awaited_gets_
     world.left.human_create(email="bob@example.org", name="Bob", phone="2")
     cycles(world, 6)
     assert {record["name"] for record in world.right.live().values()} == {"Ann", "Bob"}
+
+
+def test_who_is_out_of_scope_and_taken_back_out_of_the_bin_still_holds_their_address() -> None:
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope='segment != "out"'),
+        fields=(*plain.fields, FieldSpec(name="segment", left=Location(path="segment"))),
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"))
+    world.left.human_create(**ANN, segment="out")
+    cycles(world, 2)
+    world.left.human_delete("here-1")
+    cycles(world, 2)
+    world.left.human_restore("here-1")
+    cycles(world, 2)
+    world.right.human_create(**ANN)
+    cycles(world, 2)
+    assert list(world.left.live()) == ["here-1"]

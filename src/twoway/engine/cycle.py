@@ -92,8 +92,8 @@ async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[To
     for _ in range(run.pair.tuning.rounds):
         run.again = False
         await observe.fetch_hints(run)
-        await recover.look_up(run)
-        await observe.fetch_hints(run)
+        if await recover.look_up(run):
+            await observe.fetch_hints(run)
         decide.everything(run)
         if kind is Kind.RECORD and not run.observed_at:
             await _before_creating(run)

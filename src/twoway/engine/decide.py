@@ -264,10 +264,12 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
         if row.life != "live":
             store.observations.forget(pair.id, side, row.record_id)
             store.links.drop_keys(pair.id, side, row.record_id)
+            # If it is taken back out of the bin just as it was, that is news.
+            store.links.saw_marked(pair.id, side, row.record_id, None)
             store.attention.unpark(pair.id, [(side, row.record_id)])
         elif mark is not None and mark.kind == "retired":
             # It is never new, but what it can be matched by has been renewed: nobody else is to get its double.
-            store.links.saw_marked(pair.id, row)
+            store.links.saw_marked(pair.id, side, row.record_id, row.fp)
             store.observations.settle(pair.id, [(side, row.record_id, row.rev)])
         elif _may_be_ours(run, row, pending):
             continue

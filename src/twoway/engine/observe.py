@@ -13,6 +13,7 @@ from twoway.core.model import Absence, Fetched, Instant, Page, Presence, Record,
 from twoway.engine.run import Run
 from twoway.ports import Consistency
 from twoway.sdk.errors import SnapshotNeeded
+from twoway.state.observations import Listed
 from twoway.state.rows import Observation
 
 
@@ -77,7 +78,7 @@ async def _snapshot(run: Run, side: Side) -> None:
     started = run.now
     feed = (await app.changes(None)).cursor if capabilities.feed is not Consistency.NONE else None
     lagging = capabilities.snapshot is not Consistency.CONSISTENT
-    store.observations.begin_snapshot(pair.id, side)
+    listed = Listed()
     window: list[Record] = []
     cursor: str | None = None
     last = False
@@ -88,23 +89,23 @@ async def _snapshot(run: Run, side: Side) -> None:
         if not window or (len(window) < pair.tuning.window and not last):
             continue
         news = _news(run, side, _sightings(run, side, window, hint=lagging, settle=0))
-        store.observations.shown(pair.id, side, [record.id for record in window])
+        listed.add(store.links.numbers(pair.id, side, [record.id for record in window]))
         if any(news):
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news)
         run.counts[f"listed {side}"] += len(window)
         window = []
     linked = store.links.count(pair.id)
-    shown = store.observations.shown_linked(pair.id, side)
-    if short_listing(shown, linked, pair.mapping.rules.guard) and run.allowance is None:
-        run.short[side] = (shown, linked)
+    if short_listing(listed.count, linked, pair.mapping.rules.guard) and run.allowance is None:
+        run.short[side] = (listed.count, linked)
         with run.commit(f"short:{app.account}"):
             # Whatever kind of cycle comes next, it lists this side anew: an approval is of what that one shows.
             store.pairs.set_cursor(pair.id, side, None)
         return
     with run.commit(f"observe:{app.account}"):
-        missing = store.observations.not_shown(pair.id, side, started)
-        store.observations.look_again(pair.id, side, missing, run.now, store.observations.next_rev())
+        missing = store.observations.not_shown(pair.id, side, started, listed if listed.count < linked else None)
+        if missing:
+            store.observations.look_again(pair.id, side, missing, run.now, store.observations.next_rev())
         store.pairs.set_cursor(pair.id, side, feed)
 
 

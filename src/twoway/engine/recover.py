@@ -33,8 +33,8 @@ def interrupted(run: Run) -> None:
     run.store.operations.drop_plan(run.pair.id, run.now)
 
 
-async def look_up(run: Run) -> None:
-    """Settle the operations in doubt whose time has come, by what the apps show now."""
+async def look_up(run: Run) -> bool:
+    """Settle the operations in doubt whose time has come, by what the apps show now; whether there are any."""
     pending = run.store.operations.in_state(run.pair.id, State.UNKNOWN)
     unmarked: dict[Side, list[StagedOperation]] = {side: [] for side in Side}
     for operation in pending:
@@ -51,6 +51,7 @@ async def look_up(run: Run) -> None:
         if creates:
             with run.commit("looked up"):
                 _among_the_born(run, side, creates, more=more)
+    return bool(pending)
 
 
 def _is_ripe(run: Run, operation: StagedOperation) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from twoway.core.match import Holder, Slots, Standing
 from twoway.core.model import Instant, Side, Value, Values
 from twoway.state.database import Database
-from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, Observation, dumps, link_row
+from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row, loads
 
 
 class Mark(NamedTuple):
@@ -48,6 +48,15 @@ class Links:
             f"SELECT {LINK_COLUMNS} FROM link l WHERE l.pair = ? AND l.{side.value}_id = ?", (pair, record_id)
         ).fetchone()
         return None if row is None else link_row(row)
+
+    def numbers(self, pair: int, side: Side, record_ids: Sequence[str]) -> list[int]:
+        """The ids of the links of these records."""
+        text = self._db.one(
+            "SELECT json_group_array(l.id) FROM json_each(?) j "
+            f"JOIN link l ON l.pair = ? AND l.{side.value}_id = j.value",
+            (dumps(list(record_ids)), pair),
+        )
+        return list(loads(text))
 
     def count(self, pair: int) -> int:
         """Live links of the pair."""
@@ -221,11 +230,10 @@ class Links:
             [(pair, m.side.value, m.record_id, m.kind, m.fp, m.reason, now) for m in marks],
         )
 
-    def saw_marked(self, pair: int, row: Observation) -> None:
-        """A marked record was read: it is not looked at again before its content changes."""
+    def saw_marked(self, pair: int, side: Side, record_id: str, fp: int | None) -> None:
+        """If the record is marked: it is not looked at again before its content differs from this."""
         self._db.run(
-            "UPDATE mark SET fp = ? WHERE pair = ? AND side = ? AND record_id = ?",
-            (row.fp, pair, row.side.value, row.record_id),
+            "UPDATE mark SET fp = ? WHERE pair = ? AND side = ? AND record_id = ?", (fp, pair, side.value, record_id)
         )
 
     def unmark(self, pair: int, side: Side, record_id: str) -> None:

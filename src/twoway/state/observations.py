@@ -1,6 +1,6 @@
 """What was seen and is not settled. A row leaves only when its record agrees: nothing else makes twoway forget."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from twoway.core.model import Instant, Side
@@ -41,6 +41,28 @@ class Pending(NamedTuple):
 
     link: Link
     seen: Mapping[Side, Observation | None]
+
+
+class Listed:
+    """The links whose records a complete listing has shown: a bit each, however many there are."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self.count = 0
+
+    def add(self, links: Iterable[int]) -> None:
+        """Note these; one that is listed twice counts once."""
+        for link in links:
+            place, bit = link >> 3, 1 << (link & 7)
+            if place >= len(self._bits):
+                self._bits.extend(bytes(place + 1024 - len(self._bits)))
+            if not self._bits[place] & bit:
+                self._bits[place] |= bit
+                self.count += 1
+
+    def __contains__(self, link: int) -> bool:
+        place = link >> 3
+        return place < len(self._bits) and bool(self._bits[place] & 1 << (link & 7))
 
 
 class Observations:
@@ -252,40 +274,17 @@ class Observations:
 
     # -- snapshots
 
-    def begin_snapshot(self, pair: int, side: Side) -> None:
-        """Start to note which ids a complete listing shows."""
-        self._db.run(
-            "CREATE TEMP TABLE IF NOT EXISTS shown "
-            "(pair INTEGER, side TEXT, record_id TEXT, PRIMARY KEY (pair, side, record_id)) WITHOUT ROWID"
+    def not_shown(self, pair: int, side: Side, before: Instant, listed: Listed | None) -> list[str]:
+        """Records that a complete listing, begun at `before`, should have shown: those of links from before it, and
+        what waits to be settled. `listed` are the links whose records it did show; `None` where it showed all of them.
+        """
+        waiting = self._db.run(
+            "SELECT record_id FROM observation WHERE pair = ? AND side = ? AND seen_at < ?", (pair, side.value, before)
         )
-        self._db.run("DELETE FROM shown WHERE pair = ? AND side = ?", (pair, side.value))
-
-    def shown(self, pair: int, side: Side, record_ids: Sequence[str]) -> None:
-        """The listing showed these."""
-        self._db.run(
-            "INSERT OR IGNORE INTO shown (pair, side, record_id) SELECT ?, ?, value FROM json_each(?)",
-            (pair, side.value, dumps(list(record_ids))),
-        )
-
-    def shown_linked(self, pair: int, side: Side) -> int:
-        """How many linked records the listing showed."""
-        return int(
-            self._db.one(
-                "SELECT count(*) FROM link l JOIN shown s ON s.pair = l.pair AND s.side = ? "
-                f"AND s.record_id = l.{side.value}_id WHERE l.pair = ?",
-                (side.value, pair),
+        missing = {row[0] for row in waiting}
+        if listed is not None:
+            linked = self._db.run(
+                f"SELECT id, {side.value}_id FROM link WHERE pair = ? AND linked_at < ?", (pair, before)
             )
-        )
-
-    def not_shown(self, pair: int, side: Side, linked_before: Instant) -> list[str]:
-        """Records that should have been in the listing: links from before it began, and what waits to be settled."""
-        rows = self._db.run(
-            f"SELECT l.{side.value}_id AS id FROM link l WHERE l.pair = ? AND l.linked_at < ? AND NOT EXISTS "
-            f"  (SELECT 1 FROM shown s WHERE s.pair = l.pair AND s.side = ? AND s.record_id = l.{side.value}_id) "
-            "UNION SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.seen_at < ? "
-            "  AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.pair = o.pair AND s.side = o.side "
-            "    AND s.record_id = o.record_id) "
-            "ORDER BY id",
-            (pair, linked_before, side.value, pair, side.value, linked_before),
-        )
-        return [row[0] for row in rows]
+            missing.update(record_id for number, record_id in linked if number not in listed)
+        return sorted(missing)

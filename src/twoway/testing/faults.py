@@ -122,8 +122,9 @@ class Unreliable(MemoryConnector):
         """Let the other side's work go on meanwhile; an app that is out of reach says so."""
         weather = self._weather
         weather.found.tally[what] += 1
-        for _ in range(weather.number(3)):
-            await asyncio.sleep(0)
+        if not weather.quiet:
+            for _ in range(weather.number(3)):
+                await asyncio.sleep(0)
         if weather.strikes("ANOTHER PROCESS", 0.012):
             await weather.takes_over()
         if self._down is not None:
