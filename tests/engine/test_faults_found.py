@@ -331,3 +331,18 @@ def test_who_is_out_of_scope_and_taken_back_out_of_the_bin_still_holds_their_add
     world.right.human_create(**ANN)
     cycles(world, 2)
     assert list(world.left.live()) == ["here-1"]
+
+
+def test_what_we_may_have_made_for_one_is_not_linked_to_another_who_now_has_the_same_address() -> None:
+    """The answer was lost, a person gave our record the address of somebody else, and no listing shows it yet."""
+    lagging = Manner(resolution=1, lag=10_000, unique=frozenset({"email"}), find=Consistency.NONE)
+    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: lagging}, connect=Loses)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.clock.advance(1)
+    world.right.human_update("there-1", email="bob@example.org")
+    world.left.human_create(email="bob@example.org", name="Bob", phone="2")
+    cycles(world, 8)
+    assert list(world.right.live()) == ["there-1"]
+    assert {row.code for row in world.store.attention.parked(world.pair.id)} >= {"in doubt"}

@@ -219,3 +219,28 @@ def test_an_undo_that_was_sent_twice_on_the_way_stands() -> None:
     undo(world, world.store.pairs.cycles(world.pair.id, limit=1)[0].id)
     cycles(world, 5)
     assert [record["name"] for app in world.apps.values() for record in app.live().values()] == ["Anna", "Ann"]
+
+
+@pytest.mark.parametrize("fault", [Loses, Busy], ids=["lost on the way", "refused for now"])
+def test_an_undo_that_did_not_land_is_sent_again(fault: type[MemoryConnector]) -> None:
+    class LostThere(Loses):
+        async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+            if Loses.lost > 0:
+                Loses.lost -= 1
+                return [Receipt.unknown("no answer")] * len(writes)
+            return await super().apply(writes)
+
+    world = World(connect=LostThere if fault is Loses else fault)
+    linked(world)
+    world.right.human_update("there-1", name="Anna")
+    cycles(world, 1)
+    Loses.lost, Busy.refused = 1, 1
+    undo(world, world.store.pairs.cycles(world.pair.id, limit=1)[0].id)
+    assert world.left.live()["here-1"]["name"] == "Anna"
+    cycles(world, 5)
+    assert [record["name"] for app in world.apps.values() for record in app.live().values()] == ["Ann", "Anna"]
+    assert [(row.old, row.new, row.state) for row in world.store.operations.history(pair=world.pair.id)] == [
+        ("Anna", "Ann", "done"),
+        ("Anna", "Ann", "unknown"),
+        ("Ann", "Anna", "done"),
+    ]

@@ -15,6 +15,7 @@ from twoway.engine.linking import OUT_OF_SCOPE, end_link, move, move_without_bas
 from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import NewLink
+from twoway.state.operations import Staging
 from twoway.state.rows import Link, StagedOperation
 
 
@@ -27,8 +28,9 @@ def store(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             _done(run, operation, receipt)
         case Outcome.DUPLICATE:
             _duplicate(run, operation, receipt)
-        case Outcome.MOVED if operation.undoes is not None:
-            # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit.
+        case Outcome.MOVED | Outcome.LATER if operation.undoes is not None:
+            # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit. And
+            # what a person asked for is not decided anew by anything: once it is looked up, it is sent again.
             lose(run, operation)
         case Outcome.MOVED | Outcome.GONE:
             _not_landed(run, operation)
@@ -49,6 +51,20 @@ def lose(run: Run, operation: StagedOperation) -> None:
     """The answer was lost: to be looked up once the request can no longer land."""
     run.store.operations.lost([operation.id], run.now)
     run.counts["unknown"] += 1
+
+
+def anew(operation: StagedOperation) -> Staging:
+    """The same write, to be sent once more."""
+    return Staging(
+        operation.edit,
+        operation.link,
+        operation.record_id,
+        operation.counterpart_id,
+        operation.version,
+        operation.revs,
+        operation.fps,
+        operation.undoes,
+    )
 
 
 def _not_landed(run: Run, operation: StagedOperation) -> None:
@@ -299,6 +315,11 @@ def adopt(run: Run, operation: StagedOperation, record_id: str) -> None:
     reason = _not_free(run, target, record_id)
     if reason is not None:
         park(run, operation, "duplicate", f"{run.app(target).account} has one already, {record_id}, {reason}")
+        return
+    if store.operations.earliest_pending_create(pair.id, target) is not None:
+        # It may be what another create made of which the answer is out: once it was read, its age tells.
+        look_again(run, target, [record_id])
+        supersede(run, operation, f"{run.app(target).account} has one already, {record_id}")
         return
     link = None if operation.link is None else store.links.get(operation.link)
     run.counts["linked"] += 1

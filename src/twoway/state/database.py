@@ -178,7 +178,13 @@ class Database:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with _in_alchemy(self._connection) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            # Begun by hand, like every transaction here: killed at any statement, the upgrade has not begun at all.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                command.upgrade(config, "head")
+                self._connection.commit()
+            finally:
+                self._connection.rollback()
 
 
 @contextmanager

@@ -28,8 +28,9 @@ class Store:
         self.observations = Observations(self.db)
         self.operations = Operations(self.db)
         self.attention = Attention(self.db)
-        if self.db.one("SELECT count(*) FROM meta") == 0:
-            self.db.many("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", [("uid", uid), ("rev", "0")])
+        if self.db.one("SELECT count(*) FROM meta WHERE key IN ('uid', 'rev')") < 2:
+            with self.db.transaction("new state"):
+                self.db.many("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", [("uid", uid), ("rev", "0")])
         self.uid: str = self.db.one("SELECT value FROM meta WHERE key = 'uid'")
 
     @contextmanager
