@@ -13,7 +13,7 @@ PYPI := https://pypi.org/simple
 # A user's own uv settings (mirrors, private indexes) must not find their way into the lock files.
 UV_LOCKING := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_PYTHON_DOWNLOADS=never $(UV) --no-config
 
-.PHONY: help demo test test-core test-rest check lint format types layers rules fmt bench soak lock setup clean
+.PHONY: help demo test test-core test-rest check lint format types layers rules fmt mutants bench soak lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,10 @@ rules: $(READY)
 fmt: $(READY) ## Mend what can be mended by itself
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
+
+JOBS ?= 1
+mutants: $(READY) ## Mutate the core, JOBS=1 at a time: the tests must kill 95 %, the rest be listed
+	@nice -n 15 $(PY) -m tools.mutation --jobs $(JOBS)
 
 bench: $(READY) ## Measure the speed of a cycle
 	@$(PY) -m benchmarks

@@ -7,14 +7,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tools.mutation.verdict import LISTED, Listed
 
-from tests.engine.test_crashes import CASES, MANNERS
+from tests.acceptance.test_killed import SCENARIOS
+from tests.core.test_planner_ends import CONFLICT, DELETED, SHARES
+from tests.core.test_reconcile import CASES_OF_ONE_FIELD, CASES_OF_TWO_FIELDS
+from tests.core.world import ROUNDS
 from tests.engine.test_simulator import SEEDS
+from tests.engine.test_symmetry import SEEDS as MIRRORED
+from twoway.testing.crashes import CASES, MANNERS
+from twoway.testing.planted import MOST, faults
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 TEXT = (ROOT / "docs" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py::[\w:]+)`", TEXT)))
+SURVIVORS = Listed.load(ROOT / LISTED)
 ROWS = re.findall(r"^\| (\d+) \|(.*)\|$", TEXT, re.MULTILINE)
 
 
@@ -68,4 +76,33 @@ def test_the_commands_name_what_there_is() -> None:
 
 def test_the_figures_are_those_of_the_tests() -> None:
     assert f"{SEEDS} random histories" in TEXT
+    assert f"makes {CASES_OF_ONE_FIELD:,} cases" in TEXT
+    assert f"of two fields side by side {CASES_OF_TWO_FIELDS:,}" in TEXT
+    assert f"Within {ROUNDS} rounds" in TEXT
+    assert f"in {SHARES[CONFLICT]:.0%} of them or more a field".replace("%", " %") in TEXT
+    assert f"in {SHARES[DELETED]:.0%} a record deleted".replace("%", " %") in TEXT
+    assert f"changed at {SURVIVORS.mutants} places" in TEXT
+    assert f"notice {SURVIVORS.killed / SURVIVORS.mutants:.1%} of the changes".replace("%", " %") in TEXT
     assert f"{len(CASES)} histories with {len(MANNERS)} kinds of app" in TEXT
+    places = sum(scenario.deaths for scenario in SCENARIOS.values())
+    assert f"{len(SCENARIOS)} histories; " in TEXT
+    assert f"at one of {places} places or more" in TEXT
+    assert f"{len(faults())} deliberate faults" in TEXT
+    assert f"{MIRRORED} quiet histories" in TEXT
+
+
+PLANTED = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| (\d+) \|$", TEXT, re.MULTILINE)
+
+
+def test_the_planted_faults_are_those_that_there_are() -> None:
+    told = [(name, against, check) for name, against, check, _ in PLANTED]
+    assert told == [(fault.name, fault.against, fault.caught_by) for fault in faults()]
+    assert all(0 < int(histories) <= MOST for *_, histories in PLANTED)
+
+
+def test_a_planted_fault_stands_for_each_rule_and_each_complaint_that_is_not_excepted() -> None:
+    broken = {what for _, against, *_ in PLANTED for what in against.split(", ")}
+    assert {f"rule {number}" for number in range(1, 19)} <= broken
+    (excepted,) = re.findall(r"No fault stands for the complaints ([\d, and]+):", TEXT)
+    without = {int(number) for number in re.findall(r"\d+", excepted)}
+    assert {number for number in range(1, 31) if f"complaint {number}" not in broken} == without

@@ -52,6 +52,6 @@ def complaints(*fields: FieldSpec, **options: Any) -> list[str]:
 
 def left_values(compiled: Mapping, raw: dict[str, Raw]) -> Values:
     """The left side's canonical values of `raw`, of which all must be readable."""
-    values, problems = compiled.left.decode(raw)
+    values, problems, _ = compiled.left.decode(raw)
     assert problems == {}
     return values

@@ -67,7 +67,7 @@ def test_a_read_at_the_version_of_our_write_moves_the_base_of_what_we_wrote(
     side = Seen(
         values={"f": "A", "g": "x"},
         base={"f": "a", "g": "b"},
-        life=Life.LIVE,
+        life=Life.GONE,
         in_scope=False,
         modified=1,
         times={"f": 2},
@@ -77,6 +77,7 @@ def test_a_read_at_the_version_of_our_write_moves_the_base_of_what_we_wrote(
     after = absorb_receipt(side, version, receipt)
 
     assert after.base == base, why
+    assert after.life is Life.GONE
     assert (after.values, after.in_scope, after.modified, after.times, after.problems) == (
         side.values,
         False,

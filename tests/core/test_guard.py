@@ -30,6 +30,9 @@ PLANS: list[tuple[str, Totals, dict[str, Any], list[str]]] = [
     ("few are never held", totals(links=0, creates={R: 20}, deletes={L: 20}, blanks={L: 20}), {}, []),
     ("one more than few, in a pair without links", totals(links=0, creates={R: 21}), {}, ["more than the 20"]),
     ("the floor can be set", totals(links=0, deletes={R: 3}), {"floor": 2}, ["delete 3 records"]),
+    ("a floor of none, and no links", totals(links=0, deletes={R: 1}), {"floor": 0}, ["delete 1 records"]),
+    ("half a record is none", totals(30, deletes={R: 2}), {"floor": 0}, ["more than the 1 that"]),
+    ("no writes may be made at all", totals(updates={R: 1}), {"max_writes": 0}, ["1 writes, more than max_writes (0)"]),
     ("all the writes together", totals(updates={L: 2500, R: 2501}), {}, ["5001 writes, more than max_writes (5000)"]),
     ("as many writes as may be", totals(updates={L: 2500, R: 2500}), {}, []),
     ("a share is whole numbers, not a product of floats", totals(100, deletes={L: 29}), {"deletes": 0.29}, []),
@@ -70,6 +73,18 @@ ALLOWED: list[tuple[str, Totals, Totals, bool]] = [
 @pytest.mark.parametrize(("why", "approved", "plan", "passes"), ALLOWED, ids=[one[0] for one in ALLOWED])
 def test_an_approval_lets_just_these_totals_pass(why: str, approved: Totals, plan: Totals, passes: bool) -> None:
     assert (judge(plan, GuardRules(), NAMES, approved) == ()) is passes, why
+
+
+def test_what_is_held_is_told_with_the_limit_and_where_it_comes_from() -> None:
+    plan = totals(creates={R: 1006}, deletes={L: 51}, updates={L: 9000})
+    approved = totals(creates={R: 905}, updates={L: 905})
+
+    one, two, three = judge(plan, GuardRules(), NAMES, approved)
+
+    told = "more than the {} that the guard lets pass ({} of 1000 linked, at least 20)"
+    assert one == f"it would create 1006 records in newsletter, {told.format(995, '20%')}"
+    assert two == f"it would delete 51 records in crm, {told.format(50, '5%')}"
+    assert three == "it would make 10057 writes, more than max_writes (5000)"
 
 
 counts = st.integers(0, 300)
@@ -146,3 +161,7 @@ def test_what_a_plan_counts(why: str, edit: Edit, expected: dict[str, int]) -> N
     assert {kind: part[R] for kind, part in parts.items() if part[R]} == expected, why
     assert not any(part[L] for part in parts.values())
     assert (found.writes, found.links) == (1, 7)
+
+    found.add(edit)
+    assert {kind: part[R] for kind, part in parts.items() if part[R]} == {kind: 2 * n for kind, n in expected.items()}
+    assert found.writes == 2

@@ -85,7 +85,18 @@ def test_who_is_proposed(why: str, world: World, expected: str, swapped: bool) -
     proposal = ask(world, "l1", swapped=swapped)
 
     assert said(proposal) == expected, why
+    assert (proposal.side, proposal.id) == (R if swapped else L, "l1")
     assert proposal.new is (expected == "new")
+
+
+def test_who_is_not_listed_among_the_holders_is_new() -> None:
+    assert propose(L, "l1", (1,), {}, {}) == Proposal(L, "l1")
+
+
+def test_a_holder_of_whose_other_keys_nothing_is_known_is_matched_by_this_one() -> None:
+    holders = {(0, 1): [Holder(R, "r1", FREE)]}
+
+    assert propose(L, "l1", (1,), holders, {}) == Proposal(L, "l1", match="r1", slot=0)
 
 
 def worlds(slots: int, keys: tuple[int | None, ...]) -> list[World]:

@@ -1,18 +1,18 @@
 """Small domains, enumerated completely: whatever the values, the bases and the rules, the invariants hold."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Final, NamedTuple
 
 import pytest
 
+from tests.core.conftest import ENUMERATED
 from tests.core.sides import BOTH_SIDES, mirrored_decision, mirrored_rules, pair, seen
 from twoway.core.diff import MISSING, Missing, Seen
 from twoway.core.model import Kind, Side, Value, Values
 from twoway.core.reconcile import Action, Decision, Edit, creation, moved_bases, reconcile
 from twoway.core.resolve import DECIDED, MERGED, Verdict, elements
-from twoway.core.rules import Blank, Direction, Drift, FieldRule, PairRules, Policy, Shape, Start
+from twoway.core.rules import Blank, Direction, Drift, FieldRule, Policy, Shape, Start
 
 L, R = Side.LEFT, Side.RIGHT
 Known = Value | Missing
@@ -154,10 +154,15 @@ def assert_arrives(case: Case, rule: FieldRule, decision: Decision) -> None:
                 assert (written(decision, side), written(decision, side.other)) == (MISSING, value)
 
 
+CASES_OF_ONE_FIELD: Final = 4 * 7 * 3 * 5 * 4**4
+"""By hand: shapes, policies, blank policies, ways to go; two sides, with a base and a value each, of four: three values
+(a blank among them) or none."""
+
+
 @pytest.mark.parametrize("policy", Policy)
 @pytest.mark.parametrize("shape", Shape)
-def test_every_case_of_one_field(shape: Shape, policy: Policy) -> None:
-    arrived = 0
+def test_every_case_of_one_field(shape: Shape, policy: Policy, record_property: Callable[[str, object], None]) -> None:
+    counted = arrived = 0
     for rule in ruled(shape, policy):
         rules = pair(rule)
         mirror = mirrored_rules(rules)
@@ -171,44 +176,76 @@ def test_every_case_of_one_field(shape: Shape, policy: Policy) -> None:
             assert after.edits == (), f"not at rest: {rule}, {case}"
             assert after.conflicts == decision.conflicts
             assert after.bases == {}
+            counted += 1
             arrived += bool(decision.edits)
+    assert counted * len(Shape) * len(Policy) == CASES_OF_ONE_FIELD
     assert arrived > 100
+    record_property(ENUMERATED, counted)
 
 
-@pytest.mark.parametrize("direction", [Direction.BOTH, Direction.TO_LEFT, Direction.TO_RIGHT])
-@pytest.mark.parametrize("policy", Policy)
-def test_two_fields_are_decided_each_for_itself(policy: Policy, direction: Direction) -> None:
+CASES_OF_TWO_FIELDS: Final = (7 + 2) * (4**4) ** 2
+"""By hand: each policy of two two-way fields, and each direction of a one-way field, which knows no policy, beside a
+two-way one; all the cases of the one field with all those of the other."""
+
+
+@pytest.mark.parametrize(
+    ("policy", "direction"),
+    [
+        *((policy, Direction.BOTH) for policy in Policy),
+        (Policy.REVIEW, Direction.TO_LEFT),
+        (Policy.REVIEW, Direction.TO_RIGHT),
+    ],
+)
+def test_two_fields_are_decided_each_for_itself(
+    policy: Policy, direction: Direction, record_property: Callable[[str, object], None]
+) -> None:
     """Every case of two fields is the two cases of one field, side by side: no field's trouble is another's."""
     first = FieldRule(name="f", policy=policy, direction=direction, start=Start.LEFT)
-    second = replace(first, name="g", direction=Direction.BOTH)
-    both = pair(first, second)
-    everything = [case for case in cases(Shape.SCALAR) if MISSING in (*case.left, *case.right)][::25]
-    everything += [case for case in cases(Shape.SCALAR) if MISSING not in (*case.left, *case.right)]
-    alone = {name: [decide_alone(name, rule, case) for case in everything] for name, rule in both.fields.items()}
-    for (i, one), (j, two) in product(enumerate(everything), repeat=2):
-        sides = [
-            side_of({"f": a[0], "g": b[0]}, {"f": a[1], "g": b[1]}, time)
-            for a, b, time in ((one.left, two.left, 1_000), (one.right, two.right, 5_000))
-        ]
-        assert parts(reconcile(sides[0], sides[1], both)) == alone["f"][i] | alone["g"][j]
-
-
-def decide_alone(name: str, rule: FieldRule, case: Case) -> set[tuple[str, ...]]:
-    sides = [
-        side_of({name: base}, {name: value}, time) for (base, value), time in ((case.left, 1_000), (case.right, 5_000))
-    ]
-    return parts(reconcile(sides[0], sides[1], PairRules(fields={name: rule})))
-
-
-def parts(decision: Decision) -> set[tuple[str, ...]]:
-    """All that a decision says, field by field."""
-    said = {
-        (field, edit.side, repr((value, edit.expect[field], edit.given.get(field, MISSING), edit.rules[field])))
-        for edit in decision.edits
-        for field, value in edit.changed.items()
+    second = FieldRule(name="g", policy=policy, start=Start.REVIEW)
+    rules = pair(first, second)
+    # What a side can be: its base and its value of a field, and those of both fields at once.
+    single = [(base, value) for base, value in product((MISSING, *VALUES[Shape.SCALAR]), repeat=2)]
+    double = list(product(single, repeat=2))
+    lefts, rights = (
+        [(f, g, side_of({"f": f[0], "g": g[0]}, {"f": f[1], "g": g[1]}, time)) for f, g in double]
+        for time in (1_000, 5_000)
+    )
+    alone = {
+        (rule.name, left, right): decide_alone(rule, left, right)
+        for rule in (first, second)
+        for left, right in product(single, repeat=2)
     }
-    said |= {(field, side, repr(value)) for side, moved in decision.bases.items() for field, value in moved.items()}
-    return said | {(one.field, one.rule, repr((one.left, one.right))) for one in decision.conflicts}
+    wrong = [
+        (f, g, left, right)
+        for (f, g, left), (f_right, g_right, right) in product(lefts, rights)
+        if parts(reconcile(left, right, rules)) != alone["f", f, f_right] | alone["g", g, g_right]
+    ]
+    assert wrong[:1] == []
+    counted = len(lefts) * len(rights)
+    assert counted * 9 == CASES_OF_TWO_FIELDS
+    record_property(ENUMERATED, counted)
+
+
+def decide_alone(
+    rule: FieldRule, left: tuple[Known, Known], right: tuple[Known, Known]
+) -> set[tuple[Known | Side, ...]]:
+    one, two = (
+        side_of({rule.name: base}, {rule.name: value}, time) for (base, value), time in ((left, 1_000), (right, 5_000))
+    )
+    return parts(reconcile(one, two, pair(rule)))
+
+
+def parts(decision: Decision) -> set[tuple[Known | Side, ...]]:
+    """All that a decision says of fields with plain values, field by field."""
+    said: set[tuple[Known | Side, ...]] = set()
+    for edit in decision.edits:
+        for name, value in edit.changed.items():
+            said.add((name, edit.side, value, edit.expect[name], edit.given.get(name, MISSING), edit.rules[name]))
+    for side, moved in decision.bases.items():
+        said.update((name, side, value) for name, value in moved.items())
+    for one in decision.conflicts:
+        said.add((one.field, one.rule, one.left, one.right))
+    return said
 
 
 # -- what a write that is done does to the bases
@@ -221,9 +258,26 @@ def test_only_the_written_fields_move_and_what_was_carried_over() -> None:
 
 
 def test_without_an_answer_the_app_is_taken_to_store_what_was_sent() -> None:
-    edit = Edit(L, Kind.UPDATE, changed={"f": None}, expect={"f": "a"}, given={"f": None})
+    values = {"f": None, "g": "b"}
+    edit = Edit(L, Kind.UPDATE, changed=values, expect={"f": "a", "g": "a"}, given=values)
 
-    assert moved_bases(edit, {}, {L: {}, R: {}}) == {L: {"f": None}, R: {"f": None}}
+    assert moved_bases(edit, {}, {L: {}, R: {}}) == {L: values, R: values}
+
+
+def test_a_set_that_is_merged_and_another_field_move_each_in_its_own_way() -> None:
+    edit = Edit(
+        L,
+        Kind.UPDATE,
+        changed={"f": ["a", "r"], "g": "b"},
+        expect={"f": ["a"], "g": "a"},
+        given={"g": "b"},
+        deltas={"f": (["r"], [])},
+    )
+
+    assert moved_bases(edit, {}, {L: {"f": [], "g": "a"}, R: {"f": [], "g": "a"}}) == {
+        L: {"f": ["r"], "g": "b"},
+        R: {"f": ["r"], "g": "b"},
+    }
 
 
 MERGE: Final = pair(FieldRule(name="f", shape=Shape.SET))
@@ -248,6 +302,22 @@ def test_of_a_set_merged_both_ways_one_write_fails(failing: Side) -> None:
     again = reconcile(seen({"f": values[L]}, moved[L]), seen({"f": values[R]}, moved[R]), MERGE)
 
     assert [(edit.side, edit.changed) for edit in again.edits] == [(failing, {"f": ["l", "r"]})]
+
+
+@pytest.mark.parametrize("based", BOTH_SIDES)
+@pytest.mark.parametrize("failing", BOTH_SIDES)
+def test_of_a_set_with_a_base_on_one_side_only_one_write_fails(based: Side, failing: Side) -> None:
+    """As after a merge of records: what either side has, based or not, is still to be given to the other one."""
+    values: dict[Side, Value] = {L: ["a", "l"], R: ["b", "r"]}
+    bases: dict[Side, Values] = {L: {}, R: {}, based: {"f": values[based]}}
+    edits = reconcile(seen({"f": values[L]}, bases[L]), seen({"f": values[R]}, bases[R]), MERGE).edits
+    landed = next(edit for edit in edits if edit.side is not failing)
+
+    moved = moved_bases(landed, {}, bases)
+    values[landed.side] = landed.changed["f"]
+    again = reconcile(seen({"f": values[L]}, moved[L]), seen({"f": values[R]}, moved[R]), MERGE)
+
+    assert [(edit.side, edit.changed) for edit in again.edits] == [(failing, {"f": ["a", "b", "l", "r"]})]
 
 
 @pytest.mark.parametrize("order", [BOTH_SIDES, BOTH_SIDES[::-1]], ids=["left first", "right first"])
@@ -279,6 +349,13 @@ def test_an_app_that_rewrites_elements_is_not_taken_to_have_edited_them(order: t
 
     assert {edit.side for edit in after.edits} == {side for side in BOTH_SIDES if side not in order[:landing]}
     assert all("gold" not in elements(edit.changed["f"]) for edit in after.edits)
+
+
+def test_of_a_set_that_was_never_agreed_on_only_what_was_carried_over_is_known() -> None:
+    """The left base tells of another counterpart, one that has been merged away, say."""
+    edit = Edit(R, Kind.UPDATE, {"f": ["a", "r"]}, expect={"f": ["r"]}, deltas={"f": (["a"], [])})
+
+    assert moved_bases(edit, {}, {L: {"f": ["a", "x"]}, R: {}}) == {L: {"f": ["a"]}, R: {"f": ["a"]}}
 
 
 @pytest.mark.parametrize("failing", BOTH_SIDES)
@@ -331,6 +408,8 @@ CREATED: list[tuple[str, FieldRule, Value, bool]] = [
 
 @pytest.mark.parametrize(("why", "rule", "value", "sent"), CREATED, ids=[one[0] for one in CREATED])
 def test_a_new_record_is_told(why: str, rule: FieldRule, value: Value, sent: bool) -> None:
-    edit = creation(R, {"f": value}, pair(rule, FieldRule(name="g")), "new")
+    values = {"f": value, "g": "x"}
 
-    assert edit == Edit(R, Kind.CREATE, {"f": value} if sent else {}, given={"f": value}, rules={"*": "new"}), why
+    edit = creation(R, values, pair(rule, FieldRule(name="g"), FieldRule(name="h")), "new")
+
+    assert edit == Edit(R, Kind.CREATE, values if sent else {"g": "x"}, given=values, rules={"*": "new"}), why

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ DONE: list[tuple[str, Any, Any, Any]] = [
     ("prefix", "CRM-", "CRM-7", "CRM-7"),
     ("strip_prefix", "CRM-", "CRM-7", "7"),
     ("truncate", 3, "abcdef", "abc"),
+    ("truncate", 1, "abcdef", "a"),
     ("replace", {"a": "b", "c": ""}, "abc", "bb"),
     ("map", {"Dr": "Doctor"}, "Dr", "Doctor"),
     ("map", {"Dr": "Doctor"}, "Mr", "Mr"),
@@ -39,17 +41,21 @@ def test_every_step_is_shown_above() -> None:
     ("name", "argument", "words"),
     [
         ("trim", "x", "takes no argument"),
-        ("prefix", None, "takes a text"),
-        ("prefix", "", "takes a text"),
-        ("truncate", "3", "takes a number"),
-        ("truncate", 0, "takes a number"),
-        ("truncate", True, "takes a number"),
-        ("map", "x", "takes a table"),
-        ("replace", {}, "takes a table"),
-        ("default", None, "takes the value"),
-        ("shout", None, "unknown step; valid: trim, collapse"),
+        ("prefix", None, "takes a text, such as `{ prefix: CRM- }`"),
+        ("prefix", "", "takes a text, such as `{ prefix: CRM- }`"),
+        ("truncate", "3", "takes a number of characters, such as `{ truncate: 255 }`"),
+        ("truncate", 0, "takes a number of characters, such as `{ truncate: 255 }`"),
+        ("truncate", True, "takes a number of characters, such as `{ truncate: 255 }`"),
+        ("map", "x", "takes a table of texts, such as `{ map: { Dr: Doctor } }`"),
+        ("replace", {}, "takes a table of texts, such as `{ map: { Dr: Doctor } }`"),
+        ("default", None, "takes the value for records that have none, such as `{ default: unknown }`"),
+        (
+            "shout",
+            None,
+            f"unknown step; valid: {', '.join(STEPS)}",
+        ),
     ],
 )
 def test_a_step_that_is_wrong_says_what_would_be_right(name: str, argument: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         compile_step(Step(name, argument))

@@ -22,6 +22,7 @@ PATHS = [
     ("dots belong to a name that the app has", "merge_fields.NAME", ["merge_fields.NAME", "merge_fields"], None),
     ("a known first part makes it a path", "address.city", ["address"], ("address", 1)),
     ("the longest known part wins", "a.b.c", ["a", "a.b"], ("a.b", 1)),
+    ("a known first part of three", "a.b.c", ["a"], ("a", 2)),
     ("no part is known", "a.b.c", ["x"], ("a.b.c", 0)),
     ("an element of an array", WORK, None, ("phones", 2)),
     ("an element of an array with a dotted name", "user.phones[type=work].value", None, ("user.phones", 2)),
@@ -48,7 +49,7 @@ def test_what_is_no_path_is_refused_with_what_would_be(path: str) -> None:
 
 
 def test_a_whole_element_is_no_value() -> None:
-    with pytest.raises(ValueError, match="must go on to a key"):
+    with pytest.raises(ValueError, match=r"^a path must go on to a key behind the last `]`, such as phones"):
         compile_path("phones[type=work]")
 
 
@@ -75,13 +76,21 @@ def test_reading_a_path(why: str, path: str, values: dict[str, Any], raw: Any) -
     assert compile_path(path).get(values) == raw, why
 
 
-@pytest.mark.parametrize(("path", "node"), [(WORK, "text"), (WORK, {"a": 1}), ("a.b", [1]), ("a.b", "text")])
-def test_a_path_into_what_has_no_parts_is_refused(path: str, node: Any) -> None:
+@pytest.mark.parametrize(
+    ("path", "node", "words"),
+    [
+        (WORK, "text", "a text where the path expects a list"),
+        (WORK, {"a": 1}, "an object where the path expects a list"),
+        ("a.b", [1], "a list where the path expects an object"),
+        ("a.b", 7, "a whole number where the path expects an object"),
+    ],
+)
+def test_a_path_into_what_has_no_parts_is_refused(path: str, node: Any, words: str) -> None:
     accessor = compile_path(path, ["a", "phones"])
     values = {accessor.apps[0]: node}
-    with pytest.raises(Invalid, match="where the path expects"):
+    with pytest.raises(Invalid, match=f"^{words}$"):
         accessor.get(values)
-    with pytest.raises(Invalid, match="where the path expects"):
+    with pytest.raises(Invalid, match=f"^{words}$"):
         put(accessor, "x", values)
 
 
@@ -114,6 +123,8 @@ def test_an_object_is_written_whole() -> None:
     assert put(accessor, "Bonn", {"address": {"city": "Ulm", "zip": "1"}}) == {"address": {"city": "Bonn", "zip": "1"}}
     assert put(accessor, None, {"address": {"city": "Ulm", "zip": "1"}}) == {"address": {"city": None, "zip": "1"}}
     assert put(accessor, "Bonn", {}) == {"address": {"city": "Bonn"}}
+    deeper = compile_path("a.b.c", ["a"])
+    assert put(deeper, "x", {"a": {"b": {"c": 1, "d": 2}, "e": 3}}) == {"a": {"b": {"c": "x", "d": 2}, "e": 3}}
 
 
 def test_two_paths_into_one_array_are_one_write() -> None:

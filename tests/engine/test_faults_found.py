@@ -10,6 +10,7 @@ from twoway.core.model import Receipt, Side, Write
 from twoway.core.rules import Direction, Drift, OnDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine.cycle import Ending, Kind
+from twoway.engine.run import Tuning
 from twoway.ports import Consistency, ReceiptShape
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
@@ -346,3 +347,75 @@ def test_what_we_may_have_made_for_one_is_not_linked_to_another_who_now_has_the_
     cycles(world, 8)
     assert list(world.right.live()) == ["there-1"]
     assert {row.code for row in world.store.attention.parked(world.pair.id)} >= {"in doubt"}
+
+
+def test_a_create_in_doubt_that_was_merged_away_before_it_was_looked_up_was_made_all_the_same() -> None:
+    marking = Manner(marker=True, find_fields=frozenset())
+    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: marking}, connect=Loses)
+    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+    cycles(world, 2)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 2)
+    made = next(record.id for record in world.right.records.values() if record.marker)
+    world.clock.advance(1)
+    world.right.human_update(made, email="anna@example.org")
+    merged: list[str] = []
+
+    def merge(name: str) -> None:
+        if name == "before there.find" and not merged:
+            merged.append(made)
+            world.right.human_merge(made, "there-1")
+
+    world.fault = merge
+    cycles(world, 4)
+    assert merged
+    assert list(world.right.live()) == ["there-1"]
+    assert len(world.left.live()) == 2
+
+
+def test_news_of_one_record_wakes_its_counterpart_that_was_set_aside_for_long() -> None:
+    """Both were edited, and the app refused what was written to the left one. The right one is then put right."""
+    picky = Manner(refuses=lambda name, value: name == "name" and value == "!")
+    world = World(manners={Side.LEFT: picky, Side.RIGHT: Manner()}, tuning=Tuning(retry=86_400_000))
+    linked(world)
+    world.left.human_update("here-1", phone="2")
+    world.right.human_update("there-1", name="!")
+    cycles(world, 2)
+    assert [row.code for row in world.store.attention.parked(world.pair.id)] == ["refused"]
+    world.right.human_update("there-1", name="Anna")
+    cycles(world, 1)
+    assert world.left.live()["here-1"]["name"] == "Anna"
+    assert world.store.attention.parked(world.pair.id) == []
+
+
+def test_a_choice_that_the_mapping_overlooks_takes_the_record_out_of_the_scope_all_the_same() -> None:
+    plain = plain_spec()
+    stage = FieldSpec(
+        name="stage", type="choice", choices={"a": "A"}, unknown_choice="ignore", left=Location(path="segment")
+    )
+    spec = replace(plain, left=replace(plain.left, scope='stage == "a"'), fields=(*plain.fields, stage))
+    world = World(spec, fields=("email", "name", "phone", "segment"))
+    world.left.human_create(**ANN, segment="a")
+    cycles(world, 2)
+    assert len(world.right.live()) == 1
+    world.left.human_update("here-1", segment="z")
+    world.right.human_update("there-1", phone="2")
+    cycles(world, 2)
+    assert world.left.written() == []
+    world.left.human_update("here-1", segment="a")
+    cycles(world, 2)
+    assert world.left.live()["here-1"]["phone"] == "2"
+
+
+def test_a_deletion_that_is_told_again_wakes_nothing() -> None:
+    """The edit survives the deletion, and the app refuses to take the record again: the feed goes on telling of it."""
+    picky = Manner(resolution=10_000, refuses=lambda name, value: name == "name" and value == "!")
+    world = World(manners={Side.LEFT: picky, Side.RIGHT: Manner()}, tuning=Tuning(retry=86_400_000))
+    linked(world)
+    world.right.human_update("there-1", name="!")
+    world.left.human_delete("here-1")
+    cycles(world, 5)
+    sent = world.store.db.run("SELECT count(*) FROM operation WHERE kind = 'create' AND sent_at IS NOT NULL").fetchone()
+    assert sent[0] == 1
+    assert [row.code for row in world.store.attention.parked(world.pair.id)] == ["refused"]

@@ -20,4 +20,4 @@ def test_the_same_histories_violate_nothing_without_it(name: str) -> None:
 
 
 def test_there_are_many_and_each_has_its_own_name() -> None:
-    assert len(set(NAMES)) == len(NAMES) >= 34
+    assert len(set(NAMES)) == len(NAMES) >= 50

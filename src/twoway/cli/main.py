@@ -20,6 +20,7 @@ COMMANDS: Final = (
     ("check", SET_UP, "Check the configuration, the logins and the apps' live schemas."),
     ("plan", SET_UP, "Show what the next cycle would write, without writing."),
     ("approve", SET_UP, "Let the plan that was last shown pass, and the pair run."),
+    ("selftest", SET_UP, "Put your mappings to the test in memory: crashes at each step, and random histories."),
     ("fields", SET_UP, "List the fields of a collection, as the app has them now."),
     ("connectors", SET_UP, "List the installed connectors with their secrets and settings."),
     ("schema", SET_UP, "Print the JSON Schema of a configuration file, for editors."),

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -34,6 +34,16 @@ def progress(title: str) -> Iterator[FaultPoint]:
             shown.update(escape(str(line)))
 
         yield point
+
+
+@contextmanager
+def saying(title: str) -> Iterator[Callable[[str], None]]:
+    """Gives a function that says how far a long work has come, behind the title."""
+    if not sys.stderr.isatty():
+        yield lambda _how_far: None
+        return
+    with Console(stderr=True).status(escape(title)) as shown:
+        yield lambda how_far: shown.update(escape(f"{title}  {how_far}"))
 
 
 class Line:

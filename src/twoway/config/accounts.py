@@ -26,8 +26,13 @@ class AppKeys(Protocol):
     def settings(self) -> Mapping[str, str]: ...
 
 
-def read_settings(document: Document, apps: Mapping[str, AppKeys] | None, problems: list[Problem]) -> Settings | None:
-    """The settings of `document`, the environment and the credentials; what is wrong is added to `problems`."""
+def read_settings(
+    document: Document, apps: Mapping[str, AppKeys] | None, problems: list[Problem], *, logins: bool = True
+) -> Settings | None:
+    """The settings of `document`, the environment and the credentials; what is wrong is added to `problems`.
+
+    Without `logins` the files of secrets are not read.
+    """
     before = len(problems)
     problems += _written_secrets(document)
     try:
@@ -35,7 +40,7 @@ def read_settings(document: Document, apps: Mapping[str, AppKeys] | None, proble
     except ValidationError as error:
         problems += [_located(document, where, what) for where, what in complaints(Settings, error)]
         return None
-    settings = _resolve(settings, document, problems)
+    settings = _resolve(settings, document, problems, logins=logins)
     if apps is not None:
         problems += _app_problems(settings, document, apps)
     return settings if len(problems) == before else None
@@ -69,15 +74,15 @@ def _written_secrets(document: Document) -> list[Problem]:
     ]
 
 
-def _resolve(settings: Settings, document: Document, problems: list[Problem]) -> Settings:
+def _resolve(settings: Settings, document: Document, problems: list[Problem], *, logins: bool) -> Settings:
     """Paths made absolute, from the file's folder; files of secrets read."""
     folder = document.path.parent
     accounts = {
-        name: account.model_copy(update={"secrets": _secrets(name, account, document, problems)})
+        name: account.model_copy(update={"secrets": _secrets(name, account, document, problems) if logins else {}})
         for name, account in settings.accounts.items()
     }
     alerts = settings.alerts
-    if alerts.webhook_url is None and alerts.webhook_url_file is not None:
+    if logins and alerts.webhook_url is None and alerts.webhook_url_file is not None:
         url = _read(folder / alerts.webhook_url_file, ("alerts", "webhook_url_file"), document, problems)
         alerts = alerts.model_copy(update={"webhook_url": url})
     home = Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0])

@@ -60,16 +60,17 @@ class Config:
         return {key: secret.get_secret_value() for key, secret in self.account(account).secrets.items()}
 
 
-def load(path: Path, apps: Mapping[str, AppKeys] | None = None) -> Config:
+def load(path: Path, apps: Mapping[str, AppKeys] | None = None, *, logins: bool = True) -> Config:
     """Read `path` (a `config.yaml`) and the mapping files of its pairs folder.
 
     `apps` are the installed connectors by name: with them, apps and the keys of accounts are checked, too. Settings are
-    taken from the environment and from systemd's credentials as well. Raises `ConfigError` with all problems.
+    taken from the environment and from systemd's credentials as well. Without `logins` no file of a secret is read, and
+    none need be there. Raises `ConfigError` with all problems.
     """
     path = path.absolute()
     problems: list[Problem] = []
     document = read_yaml(path)
-    settings = read_settings(document, apps, problems)
+    settings = read_settings(document, apps, problems, logins=logins)
     # With settings that cannot be used the mapping files are checked all the same, as far as the file itself goes.
     accounts, folder = (
         (settings.accounts, settings.pairs)

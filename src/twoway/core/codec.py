@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twoway.core.model import Raw, RawValues, Side, Value
+from twoway.core.model import Raw, Side, Value
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.spec import FieldSpec, Location, SpecProblem, Step
 from twoway.core.steps import Change, compile_step, each
@@ -30,10 +30,6 @@ class FieldCodec:
     """Raw to canonical; `ABSENT` where the value is to be overlooked. Raises `Invalid`."""
     write: Write
     """Canonical to raw. Raises `Invalid` where this side has no form for the value."""
-
-    def get(self, values: RawValues) -> Value:
-        raw = self.accessor.get(values)
-        return raw if raw is ABSENT else self.read(raw)
 
 
 def compile_field(

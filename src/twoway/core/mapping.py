@@ -33,13 +33,16 @@ _SIGN: Final = 1 << 63
 
 
 class Decoded(NamedTuple):
-    """What a record says, in canonical values. A field that is in neither was absent from the payload.
+    """What a record says, in canonical values. A field that is in none of these was absent from the payload.
 
     `problems` holds, for each field that could not be read, why: without the value, so that it may be shown.
+    `overlooked` are the fields that hold a choice which the mapping leaves out on purpose: it is no change, and yet
+    another value than the last one that was read.
     """
 
     values: dict[str, Value]
     problems: dict[str, str]
+    overlooked: frozenset[str] = frozenset()
 
 
 class SideMapping:
@@ -63,12 +66,10 @@ class SideMapping:
         "options",
         "reads",
         "scope_fields",
-        "side",
     )
 
     def __init__(
         self,
-        side: Side,
         spec: SideSpec,
         codecs: abc.Mapping[str, FieldCodec],
         kinds: abc.Mapping[str, ValueType],
@@ -76,7 +77,6 @@ class SideMapping:
         scope: Scope | None,
         seed: int,
     ) -> None:
-        self.side = side
         self.account = spec.account
         self.collection = spec.collection
         self.options: abc.Mapping[str, Any] = spec.options
@@ -100,6 +100,7 @@ class SideMapping:
         """The canonical values of a record's raw values. Never raises for what an app may hold."""
         found: dict[str, Value] = {}
         problems: dict[str, str] = {}
+        overlooked: frozenset[str] = frozenset()
         get = values.get
         for name, app, read in self._plain:
             raw = get(app, ABSENT)
@@ -111,15 +112,20 @@ class SideMapping:
                 else:
                     if value is not ABSENT:
                         found[name] = value
+                    else:
+                        overlooked |= {name}
         for name, codec in self._others:
             try:
-                value = codec.get(values)
+                raw = codec.accessor.get(values)
+                value = raw if raw is ABSENT else codec.read(raw)
             except Invalid as error:
                 problems[name] = error.why
             else:
                 if value is not ABSENT:
                     found[name] = value
-        return Decoded(found, problems)
+                elif raw is not ABSENT:
+                    overlooked |= {name}
+        return Decoded(found, problems, overlooked)
 
     def encode(self, changed: Values, current: RawValues | None) -> dict[str, Raw]:
         """What to send for the fields in `changed`: the app's field name -> raw value, `None` to clear.
@@ -169,7 +175,7 @@ class SideMapping:
 
     def fingerprint(self, decoded: Decoded) -> int:
         """A signed 64-bit hash of everything that the mapping sees in a record, and of the mapping itself."""
-        values, problems = decoded
+        values, problems, _overlooked = decoded
         seen = [values, problems] if problems else values
         digest = xxh3_64_intdigest(orjson.dumps(seen, None, orjson.OPT_SORT_KEYS), self._seed)
         return digest - (1 << 64) if digest & _SIGN else digest
@@ -255,7 +261,7 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
     hash_ = _hash(spec, codecs)
     seed = int(hash_[:16], 16)
     left, right = (
-        SideMapping(side, spec.side(side), codecs[side], kinds, spec.match, scopes[side], seed)
+        SideMapping(spec.side(side), codecs[side], kinds, spec.match, scopes[side], seed)
         for side in (Side.LEFT, Side.RIGHT)
     )
     return Mapping(

@@ -67,7 +67,7 @@ SETTLED: Final = Resolution()
 
 
 def resolve(
-    rule: FieldRule, left: FieldView, right: FieldView, *, verdict: Verdict | None = None, tolerance: int = 0
+    rule: FieldRule, left: FieldView, right: FieldView, *, verdict: Verdict | None = None, tolerance: int
 ) -> Resolution:
     """Decide one field. `tolerance` is in milliseconds: closer times are a tie, which goes to review."""
     if left.value == right.value:

@@ -45,7 +45,7 @@ _BINDER = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z
 class Scope:
     """One compiled condition. `fields` are the canonical fields that it names."""
 
-    __slots__ = ("_helpers", "_numbers", "_program", "fields", "text")
+    __slots__ = ("_helpers", "_numbers", "_program", "fields")
 
     def __init__(self, text: str, fields: Collection[str], numbers: Collection[str] = ()) -> None:
         """Compile `text`, which may name `fields`; `numbers` are those of them that hold decimal strings.
@@ -69,7 +69,6 @@ class Scope:
         strange = [one for one in names["functions"] if _NAME.match(one) and one not in _FUNCTIONS]
         if strange:
             raise ValueError(f"unknown function {', '.join(strange)}; valid: {', '.join(sorted(_FUNCTIONS))}")
-        self.text = text
         self.fields = frozenset(names["variables"]) & frozenset(fields)
         if not self.fields:
             raise ValueError("names no field, so that it is the same for every record")

@@ -13,17 +13,6 @@ from twoway.core.spec import Step
 Change = Callable[[Value], Value]
 
 
-def _plain(change: Callable[[str], str]) -> Callable[[Any], Change]:
-    """A step without an argument."""
-
-    def build(argument: Any) -> Change:
-        if argument is not None:
-            raise ValueError("takes no argument")
-        return each(change)
-
-    return build
-
-
 def each(change: Callable[[str], str]) -> Change:
     """Texts are changed one by one, also within a set; a blank stays blank."""
 
@@ -85,13 +74,17 @@ def _default(argument: Any) -> Change:
     return lambda value: argument if value is None else value
 
 
-STEPS: Final[Mapping[str, Callable[[Any], Change]]] = {
-    "trim": _plain(str.strip),
-    "collapse": _plain(lambda text: " ".join(text.split())),
-    "lower": _plain(str.lower),
-    "upper": _plain(str.upper),
-    "title": _plain(str.title),
-    "digits": _plain(lambda text: "".join(one for one in text if one.isdecimal())),
+_PLAIN: Final[Mapping[str, Callable[[str], str]]] = {
+    "trim": str.strip,
+    "collapse": lambda text: " ".join(text.split()),
+    "lower": str.lower,
+    "upper": str.upper,
+    "title": str.title,
+    "digits": lambda text: "".join(one for one in text if one.isdecimal()),
+}
+"""The steps that take no argument."""
+
+_BUILT: Final[Mapping[str, Callable[[Any], Change]]] = {
     "prefix": _prefix,
     "strip_prefix": _strip_prefix,
     "truncate": _truncate,
@@ -99,11 +92,18 @@ STEPS: Final[Mapping[str, Callable[[Any], Change]]] = {
     "map": _map,
     "default": _default,
 }
-"""Each step's name, and what builds it of its argument (`ValueError` says what the argument must be)."""
+"""What builds each of the others of its argument (`ValueError` says what the argument must be)."""
+
+STEPS: Final = (*_PLAIN, *_BUILT)
+"""The names of all steps."""
 
 
 def compile_step(step: Step) -> Change:
     """The function of one step. `ValueError` says what is wrong with it, and what would be valid."""
-    if step.name not in STEPS:
+    if step.name in _BUILT:
+        return _BUILT[step.name](step.argument)
+    if step.name not in _PLAIN:
         raise ValueError(f"unknown step; valid: {', '.join(STEPS)}")
-    return STEPS[step.name](step.argument)
+    if step.argument is not None:
+        raise ValueError("takes no argument")
+    return each(_PLAIN[step.name])

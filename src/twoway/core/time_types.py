@@ -64,7 +64,7 @@ def datetime_parser(resolution: str) -> Callable[[Raw], str | None]:
             return None
         moment = _instant(text)
         try:
-            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment
         except OverflowError:
             raise Invalid("a date and time beyond the years 1 to 9999") from None
         if to_minute:

@@ -205,11 +205,11 @@ def _decimal(raw: Raw) -> Decimal:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
         raise Invalid(f"{kind_of(raw)} where a number is expected")
     # A float is read by its shortest decimal form: what the app's JSON said, not the binary fraction nearest to it.
-    text = raw.strip() if isinstance(raw, str) else repr(raw) if isinstance(raw, float) else str(raw)
+    text = raw.strip() if isinstance(raw, str) else str(raw)
     if not _NUMBER.fullmatch(text):
         raise Invalid("not a decimal number such as 1234.5 (without digit grouping)")
     number = Decimal(text)
-    if abs(number.adjusted()) > _MAX_DIGITS or len(number.as_tuple().digits) > _MAX_DIGITS:
+    if not -_MAX_DIGITS <= number.adjusted() < _MAX_DIGITS or len(number.as_tuple().digits) > _MAX_DIGITS:
         raise Invalid(f"a number of more than {_MAX_DIGITS} digits")
     return number
 

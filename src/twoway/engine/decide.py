@@ -32,7 +32,9 @@ def everything(run: Run) -> None:
         return
     for side in Side:
         after = ""
-        while window := run.store.observations.linked(run.pair.id, side, now, after, run.pair.tuning.window):
+        while window := run.store.observations.linked(
+            run.pair.id, side, now, after, run.pair.tuning.window, run.pair.settle
+        ):
             with run.commit("decide"):
                 verdicts = run.store.attention.verdicts(pending.link.id for pending in window)
                 for pending in window:
@@ -139,7 +141,8 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
         values=row.values,
         base=base,
         # A scope that cannot be read is no reason to take a record for one that has left it.
-        in_scope=bool(mapping.scope_fields & row.problems.keys()) or mapping.in_scope({**base, **row.values}),
+        in_scope=bool(mapping.scope_fields & row.problems.keys())
+        or mapping.in_scope({**base, **dict.fromkeys(row.overlooked), **row.values}),
         modified=None if ours else row.modified,
         times={name: at for name, at in row.times.items() if name not in own_fields},
         problems=row.problems,

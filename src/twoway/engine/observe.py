@@ -137,6 +137,7 @@ def _sightings(run: Run, side: Side, records: Iterable[Record], *, hint: bool, s
                 now,
                 # An app whose clock is ahead must not make its records wait for it.
                 min(max(now, edited + settle), now + settle),
+                overlooked=decoded.overlooked,
             ),
             decoded,
         )
@@ -203,7 +204,7 @@ async def _fetch_hints(run: Run, side: Side, hints: list[str]) -> None:
 
 
 def _hints(run: Run, side: Side) -> list[str]:
-    return run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window)
+    return run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window, run.pair.settle)
 
 
 async def refresh(run: Run, side: Side, record_ids: Iterable[str]) -> dict[str, Fetched]:

@@ -120,9 +120,8 @@ def park(
     assert record_id is not None  # noqa: S101 - an operation names at least one record
     retry = run.now + (run.pair.tuning.retry if pause is None else pause)
     run.store.attention.park(run.pair.id, [Parking(side, record_id, code, reason, field, retry)], run.now)
-    records = [(side, record_id)]
-    if operation.record_id is not None:
-        records.append((operation.side, operation.record_id))
+    link = None if operation.link is None else run.store.links.get(operation.link)
+    records = [(side, record_id)] if link is None else records_of(link)
     run.store.observations.wait(run.pair.id, records, retry)
     run.counts["parked"] += 1
 
@@ -273,11 +272,13 @@ def _release(run: Run, operation: StagedOperation, link: Link) -> None:
     if row is not None and row.rev == operation.revs[giver]:
         store.links.set_seen([(link.id, giver, row.fp, row.version)])
     store.observations.settle(pair.id, [(side, link.ids[side], operation.revs[side]) for side in Side])
-    if store.observations.get(pair.id, target, link.ids[target]) is not None:
+    observed = {side for side in Side if store.observations.get(pair.id, side, link.ids[side]) is not None}
+    if target in observed:
         # It was seen after it was decided, and perhaps before our write: what it holds now is to be read.
         rev = store.observations.next_rev()
         store.observations.look_again(pair.id, target, [link.ids[target]], run.now, rev)
-    store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side], but=UNREADABLE)
+    if not observed:
+        store.attention.unpark(pair.id, [(side, link.ids[side]) for side in Side], but=UNREADABLE)
 
 
 def settle_removal(run: Run, operation: StagedOperation) -> None:
@@ -299,10 +300,16 @@ def settle_removal(run: Run, operation: StagedOperation) -> None:
 
 
 def _duplicate(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
-    _not_landed(run, operation)
     if operation.edit.kind is not Kind.CREATE or receipt.id is None:
+        _not_landed(run, operation)
         refuse(run, operation, receipt.why or "another record has this key already")
         return
+    if run.store.operations.earliest_pending_create(run.pair.id, operation.side, but=operation.id):
+        # It may be what another create made of which the answer is out, or this one, sent twice on the way.
+        lose(run, operation)
+        look_again(run, operation.side, [receipt.id])
+        return
+    _not_landed(run, operation)
     adopt(run, operation, receipt.id)
 
 
@@ -315,11 +322,6 @@ def adopt(run: Run, operation: StagedOperation, record_id: str) -> None:
     reason = _not_free(run, target, record_id)
     if reason is not None:
         park(run, operation, "duplicate", f"{run.app(target).account} has one already, {record_id}, {reason}")
-        return
-    if store.operations.earliest_pending_create(pair.id, target) is not None:
-        # It may be what another create made of which the answer is out: once it was read, its age tells.
-        look_again(run, target, [record_id])
-        supersede(run, operation, f"{run.app(target).account} has one already, {record_id}")
         return
     link = None if operation.link is None else store.links.get(operation.link)
     run.counts["linked"] += 1

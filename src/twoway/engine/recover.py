@@ -112,6 +112,8 @@ def _again(run: Run, operation: StagedOperation) -> None:
 async def _marked(run: Run, operation: StagedOperation) -> None:
     marker = run.store.marker(operation.id)
     ids = list((await run.app(operation.side).find(MARKER, [marker])).get(marker, ()))
+    # One that was seen may be gone by now, merged into another: it was made all the same.
+    ids = ids or run.store.observations.with_marker(run.pair.id, operation.side, marker)
     with run.commit("looked up"):
         if ids:
             _adopt_own(run, operation, ids[0])

@@ -22,7 +22,10 @@ _COLUMNS = (
     "pair, side, record_id, rev, fp, life, into_id, vals, problems, version, modified, created, times, marker, hint, "
     "seen_at, due_at"
 )
-_SAME = "(observation.fp IS excluded.fp AND observation.life = excluded.life AND observation.fp IS NOT NULL)"
+_SAME = (
+    "(observation.fp IS excluded.fp AND observation.life = excluded.life "
+    "AND observation.into_id IS excluded.into_id AND (observation.fp IS NOT NULL OR observation.life <> 'live'))"
+)
 _UPSERT = (
     f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (pair, side, record_id) DO UPDATE SET rev = excluded.rev, life = excluded.life, "
@@ -120,7 +123,7 @@ class Observations:
                     row.life,
                     row.into_id,
                     dumps(dict(row.values)),
-                    dumps(dict(row.problems)) if row.problems else None,
+                    _problems_text(row),
                     row.version,
                     row.modified,
                     row.created,
@@ -158,23 +161,27 @@ class Observations:
         ).fetchone()
         return None if row is None else observation_row(row)
 
-    def hints(self, pair: int, side: Side, now: Instant, limit: int) -> list[str]:
-        """Ids that were only heard of, and are due themselves or by the other side of their link."""
+    def hints(self, pair: int, side: Side, now: Instant, limit: int, settle: int) -> list[str]:
+        """Ids that were only heard of, and are due themselves or by the other side of their link.
+
+        `settle` are the milliseconds for which a record must have rested: only for these does the other side wait.
+        """
         other = side.other
         rows = self._db.run(
             "SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.hint = 1 AND (o.due_at <= ? "
             f"OR EXISTS (SELECT 1 FROM link l JOIN observation x ON x.pair = l.pair AND x.side = '{other.value}' "
             f"  AND x.record_id = l.{other.value}_id WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id "
-            "  AND o.due_at IS NULL AND x.due_at <= ?)) ORDER BY o.record_id LIMIT ?",
-            (pair, side.value, now, now, limit),
+            "  AND (o.due_at IS NULL OR o.due_at > o.seen_at + ?) AND x.due_at <= ?)) ORDER BY o.record_id LIMIT ?",
+            (pair, side.value, now, settle, now, limit),
         )
         return [row[0] for row in rows]
 
-    def linked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Pending]:
+    def linked(self, pair: int, side: Side, now: Instant, after: str, limit: int, settle: int) -> list[Pending]:
         """A window of links that are due by what was seen on `side`, in the order of its ids.
 
         Left out: links with a write in flight, or with an undo that is still to be sent; links of which the other side
-        is still settling or only heard of; and, for the right side, links that are due by their left side as well.
+        has not rested for `settle` milliseconds yet, or was only heard of; and, for the right side, links that are due
+        by their left side as well. A side that waits for longer was set aside: news of the other one is news of both.
         """
         other = side.other
         rows = self._db.run(
@@ -184,12 +191,12 @@ class Observations:
             f"LEFT JOIN observation x ON x.pair = o.pair AND x.side = '{other.value}' "
             f"  AND x.record_id = l.{other.value}_id "
             "WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? AND o.hint = 0 AND o.record_id > ? "
-            "AND (x.due_at IS NULL OR x.due_at <= ?) AND coalesce(x.hint, 0) = 0 "
-            + ("AND x.due_at IS NULL " if side is Side.RIGHT else "")
-            + "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
+            "AND (x.due_at IS NULL OR x.due_at <= ? OR x.due_at > x.seen_at + ?) AND coalesce(x.hint, 0) = 0 "
+            "AND (? OR x.due_at IS NULL OR x.due_at > ?) "
+            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
             "  AND (p.state IN ('sent', 'unknown') OR p.undoes IS NOT NULL)) "
             "ORDER BY o.record_id LIMIT ?",
-            (pair, side.value, now, after, now, limit),
+            (pair, side.value, now, after, now, settle, side is Side.LEFT, now, limit),
         )
         pending = []
         for row in rows:
@@ -225,6 +232,14 @@ class Observations:
             (pair, side.value, since),
         )
         return [observation_row(row) for row in rows]
+
+    def with_marker(self, pair: int, side: Side, marker: str) -> list[str]:
+        """The records that were seen with this marker of ours."""
+        rows = self._db.run(
+            "SELECT record_id FROM observation WHERE pair = ? AND side = ? AND marker = ? ORDER BY record_id",
+            (pair, side.value, marker),
+        )
+        return [row[0] for row in rows]
 
     def heard_of(self, pair: int, side: Side, since: Instant) -> bool:
         """Whether an unlinked record that may have been created since then has not been read by id yet."""
@@ -288,3 +303,10 @@ class Observations:
             )
             missing.update(record_id for number, record_id in linked if number not in listed)
         return sorted(missing)
+
+
+def _problems_text(row: Observation) -> str | None:
+    """What was overlooked is told from what cannot be read by having no reason."""
+    if not row.problems and not row.overlooked:
+        return None
+    return dumps({**dict.fromkeys(row.overlooked, ""), **row.problems})

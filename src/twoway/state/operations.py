@@ -248,13 +248,12 @@ class Operations:
             [(now, operation) for operation in ids],
         )
 
-    def earliest_pending_create(self, pair: int, side: Side) -> Instant | None:
-        """When the first create on this side was sent of which the outcome is not known."""
+    def earliest_pending_create(self, pair: int, side: Side, but: int = 0) -> Instant | None:
+        """When the first create on this side was sent of which the outcome is not known; `but` is left out."""
         return self._db.one(  # type: ignore[no-any-return]
             "SELECT min(sent_at) FROM operation WHERE pair = ? AND state IN ('sent', 'unknown') AND side = ? "
-            "AND closed_at IS NULL "
-            "AND kind = 'create'",
-            (pair, side.value),
+            "AND closed_at IS NULL AND kind = 'create' AND id <> ?",
+            (pair, side.value, but),
         )
 
     # -- history

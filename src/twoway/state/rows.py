@@ -54,6 +54,7 @@ class Observation(NamedTuple):
     due_at: Instant | None = None
     rev: int = 0
     tries: int = 0
+    overlooked: frozenset[str] = frozenset()
 
 
 class StagedOperation(NamedTuple):
@@ -113,6 +114,7 @@ OBSERVATION_WIDTH = 17
 
 def observation_row(row: Any) -> Observation:
     """An observation from `OBSERVATION_COLUMNS`."""
+    problems = loads(row[6])
     return Observation(
         Side(row[0]),
         row[1],
@@ -120,7 +122,7 @@ def observation_row(row: Any) -> Observation:
         row[3],
         row[4],
         orjson.loads(row[5]),
-        loads(row[6]) or {},
+        {name: why for name, why in problems.items() if why} if problems else {},
         row[7],
         row[8],
         row[9],
@@ -131,6 +133,7 @@ def observation_row(row: Any) -> Observation:
         row[14],
         row[15],
         row[16],
+        frozenset(name for name, why in problems.items() if not why) if problems else frozenset(),
     )
 
 

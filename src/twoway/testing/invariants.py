@@ -3,21 +3,27 @@
 Each check answers with the violations it found, in words; none means that it holds. The word before the first colon
 names the invariant. The state is asked only for what people are shown: links, conflicts, what is set aside, and the
 history of replaced values.
+
+They are judged for any mapping, in its canonical fields. What cannot be said of every one: nothing is judged by a
+value that the mapping cannot read; of two records with the same key only the first of several match keys is asked; and
+what a one-way step makes of a value counts as that value.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from twoway.core.model import Kind, Raw, Side
+from twoway.core.model import Instant, Kind, RawValues, Side, Value
 from twoway.core.plan import State
+from twoway.core.raw import BLANKS, Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE, UNDONE
 from twoway.core.resolve import DECIDED
-from twoway.core.rules import Blank, Direction, Drift, OnEditedDelete
+from twoway.core.rules import Blank, Direction, Drift, OnEditedDelete, Shape
 from twoway.ports import ReceiptShape
 from twoway.state.rows import Link
-from twoway.testing.ledger import Ledger, elements, keeps, same
+from twoway.testing import decisions
+from twoway.testing.ledger import UNREADABLE, Ledger, Standing, elements
 from twoway.testing.memory import Change
-from twoway.testing.scenarios import CONSENT, SEGMENT, TAGS, TEXTS, History
+from twoway.testing.scenarios import History
 
 _GRACE = 1_000
 """Milliseconds by which the listings that a cycle begins with may come before the cycle itself."""
@@ -46,12 +52,15 @@ def convergence(found: History, *, deletions: bool, told: bool = False) -> list[
         if not all(ledger.in_scope(side, one) for side, one in ids):
             continue
         if alive[0] != alive[1]:
-            bad += [f"deletion stuck: {link.ids}"] if deletions else []
+            # One that was out of scope may have come back, and be deleted, before anybody saw it back.
+            out = any(ledger.was_out(one, world.clock.now()) for side, one in ids if not alive[side is Side.RIGHT])
+            bad += [f"deletion stuck: {link.ids}"] if deletions and not out else []
         elif all(alive):
+            left, right = (ledger.values(side, one) for side, one in ids)
             bad += [
                 f"diverged: {link.ids} {name}"
                 for name in ledger.mapped
-                if (link.id, name) not in conflicts and not _agree(ledger, link, name)
+                if (link.id, name) not in conflicts and not _agree(ledger, link, name, left[name], right[name])
             ]
     held = {(op.side.other, op.counterpart_id) for op in ledger.operations.values() if op.state == State.HELD.value}
     return bad + [
@@ -71,10 +80,11 @@ def _is_wanted(ledger: Ledger, side: Side, record_id: str) -> bool:
     )
 
 
-def _agree(ledger: Ledger, link: Link, name: str) -> bool:
+def _agree(ledger: Ledger, link: Link, name: str, left: Value, right: Value) -> bool:
     rule = ledger.rule(name)
-    left, right = (ledger.apps[side].records[one].values.get(name) for side, one in link.ids.items())
-    if name == CONSENT:
+    if UNREADABLE in (left, right):
+        return True
+    if rule.shape is Shape.CONSENT:
         return (left == "out") == (right == "out") or link.held.get(name) == [left, right]
     if rule.direction is not Direction.BOTH:
         giver = right if rule.direction is Direction.TO_LEFT else left
@@ -86,19 +96,20 @@ def _agree(ledger: Ledger, link: Link, name: str) -> bool:
     if None in (left, right) and rule.blank is Blank.IGNORE:
         return True
     held = link.held.get(name, [None, None])
-    if name == TAGS:
+    if rule.shape is Shape.SET:
         apart = elements(held[0]) ^ elements(held[1])
         if rule.blank is Blank.IGNORE:
             # What went when a side was emptied is not carried over, whatever is added later.
-            apart |= {label for one in link.ids.values() for label in _emptied(ledger, one)}
+            apart |= {label for one in link.ids.values() for label in _emptied(ledger, one, name)}
         return elements(left) ^ elements(right) <= apart
+    same = ledger.same
     return same(name, left, right) or (same(name, left, held[0]) and same(name, right, held[1]))
 
 
-def _emptied(ledger: Ledger, record_id: str) -> set[str]:
-    """The labels that people took away from a record all at once."""
-    edits = ledger.edits(record_id, TAGS)
-    return {label for c in edits if not elements(c.fields[TAGS][1]) for label in elements(c.fields[TAGS][0])}
+def _emptied(ledger: Ledger, record_id: str, name: str) -> set[str]:
+    """The elements that people took away from a set of a record all at once."""
+    edits = ledger.edits(record_id, name)
+    return {label for c in edits if not elements(c.fields[name][1]) for label in elements(c.fields[name][0])}
 
 
 def safety(found: History) -> list[str]:
@@ -113,21 +124,25 @@ def safety(found: History) -> list[str]:
 
 def _lost(ledger: Ledger, side: Side) -> Iterator[str]:
     """A person's value that we replaced is on the other side, or in the history."""
-    app, other = ledger.apps[side], ledger.apps[side.other]
+    app = ledger.apps[side]
     written: dict[tuple[str, str], Change] = {}
-    for change in app.log:
+    for change in ledger.logs[side]:
         ours = change.who == "engine"
         replaced = (
-            {name: old for name, (old, new) in change.fields.items() if not keeps(name, old, new)} if ours else {}
+            {name: old for name, (old, new) in change.fields.items() if not ledger.keeps(name, old, new)}
+            if ours
+            else {}
         )
         if ours and change.kind == "delete":
             last_ones = {name: written.get((change.id, name)) for name in ledger.mapped}
             replaced = {name: one.fields[name][1] for name, one in last_ones.items() if one is not None}
         for name, old in replaced.items():
             last = written.get((change.id, name))
-            if old is None or last is None or last.who != "human" or (side, change.id, name, str(old)) in ledger.kept:
+            if old in (None, UNREADABLE) or last is None or last.who != "human":
                 continue
-            if not ledger.ever_held(other, name, old) and not ledger.unseen(app, change, last):
+            if (side, change.id, name, str(old)) in ledger.kept:
+                continue
+            if not ledger.ever_held(side.other, name, old) and not ledger.unseen(app, change, last):
                 yield f"lost edit: {change.id} {name} = {old}, replaced by {change.operation}"
         written.update({(change.id, name): change for name in change.fields})
 
@@ -136,23 +151,27 @@ def _invented(ledger: Ledger, side: Side) -> Iterator[str]:
     """Every value that we wrote was somebody's, and nothing opted in by itself."""
     people = [
         (name, new)
-        for app in ledger.apps.values()
-        for c in app.log
+        for log in ledger.logs.values()
+        for c in log
         if c.who == "human"
         for name, (_, new) in c.fields.items()
     ]
-    people += [(name, value) for name, value in ledger.found.verdicts]
-    labels = {label for name, value in people if name == TAGS for label in elements(value)}
+    people += ledger.found.verdicts
+    known = {ledger.token(name, value) for name, value in people}
+    labels = {(name, label) for name, value in people for label in elements(value)}
     for change, operation in ledger.ours(side):
+        given = ledger.given(side, change)
         for name, (_, new) in change.fields.items():
-            if name == TAGS:
-                known = elements(new) <= labels
+            if ledger.rule(name).shape is Shape.SET:
+                theirs = {(name, label) for label in elements(new)} <= labels
             else:
-                known = any(name == of and same(name, value, new) for of, value in people)
-            if not known:
+                # A record that nobody filled in is blank; so is what no person ever entered.
+                theirs = new is None or ledger.token(name, new) in known
+            if not theirs and name not in given and new != UNREADABLE:
                 yield f"invented: {change.id} {name} = {new}"
             rule = operation.edit.rules.get(name)
-            if name == CONSENT and new == "in" and change.kind == "update" and rule not in (DECIDED, UNDONE):
+            consent = ledger.rule(name).shape is Shape.CONSENT
+            if consent and new == "in" and change.kind == "update" and rule not in (DECIDED, UNDONE):
                 yield f"opted in: {change.id} by {rule}"
 
 
@@ -165,16 +184,35 @@ def _planned(ledger: Ledger, side: Side) -> Iterator[str]:
             continue
         twice.add(change.operation)
         sent = operation.edit.changed
-        if change.fields.keys() != sent.keys() or any(
-            not same(n, new, sent[n]) for n, (_, new) in change.fields.items()
-        ):
+        if _otherwise(ledger, side, change, sent):
             yield f"otherwise than planned: {change.id} {sorted(change.fields)}"
         for name, (old, _) in change.fields.items():
-            if name not in operation.edit.expect or same(name, old, operation.edit.expect[name]):
+            if name not in operation.edit.expect or ledger.same(name, old, operation.edit.expect[name]):
                 continue
             last = [edit for edit in ledger.edits(change.id, name) if edit.seq < change.seq]
             if last and not ledger.unseen(app, change, last[-1]):
                 yield f"forced: {change.id} {name}, which was {old}"
+
+
+def _otherwise(ledger: Ledger, side: Side, change: Change, sent: Mapping[str, Value]) -> bool:
+    """Whether a write did not set just what was planned."""
+    app, given, shared = ledger.apps[side], ledger.given(side, change), ledger.shared(side)
+    for name in change.fields.keys() | sent.keys():
+        if name not in sent:
+            # A list is written whole: what a person changed of it just before goes back to what we read.
+            last = [edit for edit in ledger.edits(change.id, name) if edit.seq < change.seq]
+            other = name not in given and not (name in shared and last and ledger.unseen(app, change, last[-1]))
+        elif name in change.fields:
+            other = name not in given and not ledger.same(name, change.fields[name][1], sent[name])
+        elif change.kind == "create":
+            # What is blank is not sent; nor is a consent for which the app has no word.
+            other = sent[name] is not None and ledger.rule(name).shape is not Shape.CONSENT
+        else:
+            # A part of a field that others are in, too, and that held this already, is not told from them.
+            other = name not in shared
+        if other:
+            return True
+    return False
 
 
 def _unproved(ledger: Ledger, side: Side) -> Iterator[str]:
@@ -198,38 +236,38 @@ def _unproved(ledger: Ledger, side: Side) -> Iterator[str]:
 
 def _over_edits(ledger: Ledger, side: Side) -> Iterator[str]:
     """Where the edit is to survive a deletion, nothing is deleted that somebody has edited since."""
-    app, giver = ledger.apps[side], ledger.apps[side.other]
+    app = ledger.apps[side]
     if ledger.rules.edited_delete is OnEditedDelete.DELETE:
         return
     for change, operation in ledger.ours(side, "delete"):
         if operation.edit.rules.get("*") != DELETED_OPPOSITE:
             continue
-        for name in TEXTS:
+        for name in ledger.texts:
             last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
             if not last or last[-1].who != "human" or ledger.rule(name).direction is not Direction.BOTH:
                 continue
             value = last[-1].fields[name][1]
-            known = value is None or ledger.ever_held(giver, name, value)
+            known = value in (None, UNREADABLE) or ledger.ever_held(side.other, name, value)
             if not known and not ledger.unseen(app, change, last[-1]):
                 yield f"deleted over an edit: {change.id} {name} = {value}"
 
 
 def _overwritten(ledger: Ledger, side: Side) -> Iterator[str]:
     """What is written as if only the other side had changed replaces nothing that a person set here meanwhile."""
-    app, giver = ledger.apps[side], ledger.apps[side.other]
+    app = ledger.apps[side]
     if any(change.kind in ("merge", "restore") for one in ledger.apps.values() for change in one.log):
         return
     for change, operation in ledger.ours(side, "update"):
         for name, (old, _) in change.fields.items():
             rule = ledger.rule(name)
-            if operation.edit.rules.get(name) != "changed" or name not in TEXTS or old is None:
+            if operation.edit.rules.get(name) != "changed" or name not in ledger.texts or old in (None, UNREADABLE):
                 continue
             if rule.direction is not Direction.BOTH or rule.blank is not Blank.PROPAGATE:
                 continue
             last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
             if not last or last[-1].who != "human" or _was_undone(ledger, change.id):
                 continue
-            if not ledger.ever_held(giver, name, old) and not ledger.unseen(app, change, last[-1]):
+            if not ledger.ever_held(side.other, name, old) and not ledger.unseen(app, change, last[-1]):
                 yield f"overwritten: {change.id} {name} = {old}"
 
 
@@ -239,14 +277,23 @@ def _scoped(ledger: Ledger, side: Side) -> Iterator[str]:
         began = ledger.found.sent[change.operation or ""].began
         for of, record in ((side, change.id), (side.other, operation.counterpart_id or "")):
             app = ledger.apps[of]
-            scoped = ledger.found.world.spec.side(of).scope is not None
-            moves = [c for c in ledger.log(record) if SEGMENT in c.fields and c.at <= change.at]
-            dead = any(c.kind in ("delete", "merge") and c.at <= change.at for c in ledger.log(record))
-            if not scoped or not moves or dead or operation.undoes is not None:
+            before = [one for one in ledger.standings_of(record) if one.change.at <= change.at]
+            dead = any(one.change.kind in ("delete", "merge") for one in before)
+            if not before or not before[-1].out or dead or operation.undoes is not None:
                 continue
-            out = moves[-1].fields[SEGMENT][1] is not None
-            if out and moves[-1].at < began - app.manner.lag - app.manner.resolution - _GRACE:
+            since = _out_since(before)
+            if since < began - app.manner.lag - app.manner.resolution - _GRACE:
                 yield f"out of scope: {change.id}, written for {operation.counterpart_id}"
+
+
+def _out_since(standings: Sequence[Standing]) -> Instant:
+    """When a record that is out of scope left it."""
+    left = standings[-1].change.at
+    for one in reversed(standings):
+        if not one.out:
+            break
+        left = one.change.at
+    return left
 
 
 def _came_back(ledger: Ledger, side: Side) -> Iterator[str]:
@@ -267,11 +314,37 @@ def _came_back(ledger: Ledger, side: Side) -> Iterator[str]:
 
 
 def _untouchable(ledger: Ledger, side: Side) -> Iterator[str]:
-    """Fields that are not mapped, or not on this side, are never written."""
-    for change, _ in ledger.ours(side):
-        for name in sorted(change.fields):
-            if name not in ledger.mapped or not ledger.rule(name).direction.writes(side):
+    """Fields that are not mapped, or not on this side, are never written, nor what a mapping does not read of one."""
+    app, mapping = ledger.apps[side], ledger.found.world.pair.mapping.side(side)
+    for change, raw in zip(ledger.logs[side], app.log, strict=True):
+        if change.who != "engine":
+            continue
+        given = ledger.given(side, change)
+        for name in sorted(change.fields.keys() - given):
+            if not ledger.rule(name).direction.writes(side):
                 yield f"touched: {change.id} {name}"
+        ours = mapping.reads | (mapping.on_create.keys() if change.kind == "create" else set())
+        for field, (old, new) in sorted(raw.fields.items()):
+            if field not in ours:
+                yield f"touched: {change.id} {field}"
+            elif field in ledger.found.samples.parts(side) and change.kind == "update":
+                edits = [one for one in app.log if one.id == change.id and field in one.fields and one.seq < change.seq]
+                last = [one for one in edits if one.who == "human"]
+                kept = _rest(ledger, side, {field: old}) == _rest(ledger, side, {field: new})
+                if not kept and not (last and ledger.unseen(app, change, last[-1])):
+                    yield f"touched: {change.id} {field}, of which only a part is mapped"
+
+
+def _rest(ledger: Ledger, side: Side, raw: RawValues) -> RawValues:
+    """What the mapping does not read of an app's field."""
+    left = dict(raw)
+    for name, apps in ledger.found.samples.apps[side].items():
+        if set(apps) & left.keys():
+            try:
+                left |= ledger.found.world.pair.mapping.side(side).encode({name: None}, left)
+            except Invalid:
+                continue
+    return {name: None if value in BLANKS else value for name, value in left.items() if name in raw}
 
 
 def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
@@ -281,12 +354,12 @@ def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
     newest: dict[tuple[str, str], int] = {}
     for change, operation in ledger.ours(side, "update"):
         for name, (_, new) in change.fields.items():
-            if name not in TEXTS or operation.edit.rules.get(name) in (UNDONE, DECIDED):
+            if name not in ledger.texts or operation.edit.rules.get(name) in (UNDONE, DECIDED):
                 continue
             edits = [
                 edit.seq
                 for edit in ledger.edits(operation.counterpart_id or "", name)
-                if edit.at <= change.at and same(name, edit.fields[name][1], new)
+                if edit.at <= change.at and ledger.same(name, edit.fields[name][1], new)
             ]
             if not edits:
                 continue
@@ -311,12 +384,12 @@ def _undone(ledger: Ledger, side: Side) -> Iterator[str]:
         first = ledger.operations[operation.undoes]
         source = operation.counterpart_id or ""
         since = ledger.began(first)
-        for name in change.fields:
-            if not same(name, operation.edit.changed[name], first.edit.expect.get(name)):
+        for name in sorted(change.fields.keys() & operation.edit.changed.keys()):
+            if not ledger.same(name, operation.edit.changed[name], first.edit.expect.get(name)):
                 yield f"undo restored another value: {change.id} {name}"
             before = [c for c in ledger.log(change.id) if c.seq < change.seq and name in c.fields]
             edited = before and before[-1].who == "human" and not ledger.unseen(app, change, before[-1])
-            if edited and not same(name, before[-1].fields[name][1], operation.edit.expect[name]):
+            if edited and not ledger.same(name, before[-1].fields[name][1], operation.edit.expect[name]):
                 yield f"undo over an edit: {change.id} {name}"
             after = [c for c in ledger.log(change.id) if c.seq > change.seq and name in c.fields]
             if not after or after[0].who == "human" or ledger.operation(after[0]).undoes is not None:
@@ -368,30 +441,33 @@ def _freed(ledger: Ledger) -> set[str]:
 
 
 def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
-    """No record was created while another with its address had been there since before the cycle's listings."""
+    """No record was created while another with its key had been there since before the cycle's listings."""
     app = ledger.apps[side]
     hidden = ledger.found.hidden.get(app.name, set())
-    for change, _ in _creates(ledger, side):
-        address = change.fields.get("email", (None, None))[1]
+    for change, key in [(one.change, one.key) for one in ledger.standings[side] if one.change.who == "engine"]:
+        if change.kind != "create":
+            continue
         horizon = ledger.found.sent[change.operation or ""].began - app.manner.lag - app.manner.resolution - _GRACE
         for one in app.records:
-            if one == change.id or one in hidden or address is None:
+            if one == change.id or one in hidden or key is None:
                 continue
-            if _held_since(ledger.log(one), address, horizon, change.seq):
-                yield f"double: {change.id} with {address}, which {one} has"
+            if _held_since(ledger.standings_of(one), key, horizon, change.seq):
+                yield f"double: {change.id} with the key of {one}"
 
 
-def _held_since(log: list[Change], address: Raw, horizon: int, until: int) -> bool:
-    """Whether a record was live, in scope, and held this address from the horizon to the log's entry `until`."""
-    alive, held = False, None
-    for change in log:
+def _held_since(standings: Sequence[Standing], key: int, horizon: Instant, until: int) -> bool:
+    """Whether a record was live, in or out of scope, and held this key from the horizon to the log's entry `until`."""
+    alive, before = False, Standing(Change(0, 0, "", "", "", {}), None, False)
+    for one in standings:
+        change = one.change
         if change.seq >= until:
             break
-        if change.at >= horizon and ({"email", SEGMENT} & change.fields.keys() or change.kind != "update"):
+        moved = one.key != before.key or one.out != before.out or change.kind != "update"
+        if change.at >= horizon and moved:
             return False
         alive = change.kind in ("create", "update", "restore") and (alive or change.kind != "update")
-        held = change.fields.get("email", (None, held))[1]
-    return alive and held == address
+        before = one
+    return alive and before.key == key
 
 
 def _requests(found: History) -> list[str]:
@@ -415,4 +491,5 @@ _CHECKS = (
     _doubles_of_the_old,
     _came_back,
     _undone,
+    *decisions.CHECKS,
 )

@@ -79,6 +79,9 @@ class Manner:
     feed: bool = True
     feed_deletions: bool = True
     feed_merges: bool = True
+    merges: bool = True
+    """Whether people can merge records in this app at all."""
+    kinds: frozenset[Kind] = frozenset(Kind)
     find: Consistency = Consistency.CONSISTENT
     find_fields: frozenset[str] = frozenset()
     created_times: bool = True
@@ -271,7 +274,8 @@ class MemoryConnector:
             feed=_consistency(manner.feed, manner.lag),
             feed_deletions=manner.feed_deletions,
             feed_merges=manner.feed_merges,
-            hides_merges=not manner.feed_merges,
+            hides_merges=manner.merges and not manner.feed_merges,
+            kinds=manner.kinds,
             snapshot=_consistency(True, manner.lag),
             lag=manner.lag,
             find=manner.find,
@@ -374,6 +378,8 @@ class MemoryConnector:
 
     def _write(self, write: Write) -> Receipt:
         app = self.app
+        if write.kind not in app.manner.kinds:
+            return Receipt.refused(f"the app has no {write.kind}")
         if write.kind is Kind.CREATE:
             return self._receipt(app.create(self._who, write.changed, write.operation if app.manner.marker else None))
         record_id = write.id or ""

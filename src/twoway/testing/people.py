@@ -6,16 +6,20 @@ Each act is drawn from its own number, so that leaving one out changes nothing o
 import random
 from collections.abc import Callable
 
-from twoway.core.model import Raw, Side
+from twoway.core.model import Raw, RawValues, Side, Value
 from twoway.core.plan import State
+from twoway.core.raw import Invalid
+from twoway.core.rules import Shape
 from twoway.engine import byhand
 from twoway.engine.undo import plan_undo
 from twoway.state.operations import Staging
-from twoway.testing.memory import Change, DuplicateKey, MemoryApp, RefusedValue
-from twoway.testing.scenarios import CONSENT, OUT, SEGMENT, TAGS, UNMAPPED, History
+from twoway.testing.memory import DuplicateKey, MemoryApp, RefusedValue
+from twoway.testing.samples import Drawn, Odd, settled
+from twoway.testing.scenarios import History
 
 Say = Callable[[str], None]
-_LABELS = ("a", "b", "c", "d", "e")
+_MERGED = (Shape.SET, Shape.CONSENT)
+"""Shapes of which a person changes what is there, rather than enter a new value."""
 
 
 class People:
@@ -25,6 +29,8 @@ class People:
         self._found = found
         self._scenario = found.scenario
         self._world = found.world
+        self._samples = found.samples
+        self._sides = {app.name: side for side, app in found.world.apps.items()}
         self._say = say
         self._count = 0
         self.edits = 0
@@ -47,7 +53,7 @@ class People:
             before = len(app.log)
             try:
                 self._act(rng, app)
-            except (DuplicateKey, RefusedValue):
+            except (DuplicateKey, RefusedValue, Invalid):
                 continue
             if len(app.log) > before:
                 self._found.tally["edits"] += 1
@@ -57,52 +63,107 @@ class People:
         live = sorted(app.live())
         dice = rng.random()
         if not live or dice < 0.16:
-            app.human_create(**{name: self._value(rng, name) for name in self._scenario.mapped})
+            self._create(rng, app)
         elif dice < 0.7:
             self._change(rng, app, rng.choice(live))
         elif dice < 0.78:
             if self._scenario.deletes:
                 app.human_delete(rng.choice(live))
         elif dice < 0.84:
-            if self._scenario.merges and len(live) > 1:
+            if self._scenario.merges and app.manner.merges and len(live) > 1:
                 self._merge(app, *rng.sample(live, 2))
         elif dice < 0.88:
             self._restore(rng, app)
         else:
-            record = rng.choice(live)
-            app.human_update(record, **{SEGMENT: None if app.records[record].values.get(SEGMENT) else OUT})
+            self._cross(rng, app, rng.choice(live))
+
+    def _create(self, rng: random.Random, app: MemoryApp) -> None:
+        side, samples = self._sides[app.name], self._samples
+        raw: dict[str, Raw] = {}
+        known = self._somebody(rng, side.other)
+        for name in samples.mapped:
+            value = self._value(rng, name)
+            raw |= samples.put(side, name, known.get(name, value), raw)
+        raw |= samples.strays(rng, side, self._count, raw)
+        if samples.moves(side, into=False):
+            into = rng.random() < 0.8
+            if samples.is_in(side, raw) is not into:
+                raw |= self._moved(rng, side, raw, into=into)
+        app.create("human", raw)
+
+    def _somebody(self, rng: random.Random, side: Side) -> dict[str, Value]:
+        """The keys of somebody whom the other app has: under a mapping that creates nothing only these are linked."""
+        live = sorted(self._world.apps[side].live())
+        if self._scenario.subject is None or not live or rng.random() < 0.6:
+            return {}
+        here, chosen = self._world.pair.mapping.side(side), self._world.apps[side].records[rng.choice(live)]
+        values = here.decode(chosen.values).values
+        return {name: values[name] for name in sorted(self._samples.keys) if values.get(name) is not None}
+
+    def _moved(self, rng: random.Random, side: Side, current: RawValues, *, into: bool) -> dict[str, Raw]:
+        """What brings a record that holds `current` into the scope, or out of it."""
+        raw: dict[str, Raw] = {}
+        if known := self._samples.moves(side, into=into):
+            for name, value in rng.choice(known).items():
+                raw |= self._samples.put(side, name, value, {**current, **raw})
+        return raw
+
+    def _cross(self, rng: random.Random, app: MemoryApp, record_id: str) -> None:
+        """Somebody takes a record out of the scope, or back into it; where all are in, something else changes."""
+        side, current = self._sides[app.name], app.records[record_id].values
+        into = not self._samples.is_in(side, current)
+        raw = self._moved(rng, side, current, into=into)
+        self._count += 1
+        app.update("human", record_id, raw or self._samples.stray(rng, side, self._count, current))
 
     def _change(self, rng: random.Random, app: MemoryApp, record_id: str) -> None:
-        name = rng.choice((*self._scenario.mapped, "name", UNMAPPED))
-        if name in (TAGS, CONSENT):
-            value = self._value(rng, name, app.records[record_id].values.get(name))
+        side, samples = self._sides[app.name], self._samples
+        current = app.records[record_id].values
+        name = rng.choice((*samples.mapped, samples.favourite, None, *samples.aside[side]))
+        if name is None:
+            self._count += 1
+            raw = samples.stray(rng, side, self._count, current)
+        elif samples.shape(name) in _MERGED:
+            now = self._world.pair.mapping.side(side).decode(current).values.get(name)
+            raw = samples.put(side, name, self._value(rng, name, now), current)
         else:
-            old = [old for change in self._past(app, record_id, name) if (old := change.fields[name][0])]
-            if old and rng.random() < 0.2:
-                value = rng.choice(old)
-            elif self._scenario.blanks and name != "email" and rng.random() < 0.2:
-                value = None
-            else:
-                value = self._value(rng, name)
-        app.human_update(record_id, **{name: value})
+            raw = self._entered(rng, app, record_id, name)
+        app.update("human", record_id, raw)
 
-    def _past(self, app: MemoryApp, record_id: str, name: str) -> list[Change]:
-        return [change for change in app.log if change.id == record_id and name in change.fields]
+    def _entered(self, rng: random.Random, app: MemoryApp, record_id: str, name: str) -> dict[str, Raw]:
+        """A new value, one that the record held before, or none."""
+        side, samples = self._sides[app.name], self._samples
+        current, apps = app.records[record_id].values, samples.apps[side][name]
+        old = self._past(app, record_id, apps)
+        if old and rng.random() < 0.2:
+            return rng.choice(old)
+        if self._scenario.blanks and name not in samples.keys and rng.random() < 0.2:
+            return samples.put(side, name, None, current)
+        raw = samples.put(side, name, self._value(rng, name), current)
+        if len(raw) > 1 and rng.random() < 0.3:
+            # Of a name that is kept in two fields people change the one alone, too.
+            one = rng.choice(sorted(raw))
+            return {one: raw[one]}
+        return raw
 
-    def _value(self, rng: random.Random, name: str, now: Raw = None) -> Raw:
-        if name == TAGS:
-            flip = set(rng.sample(_LABELS, rng.choice((1, 1, 2))))
-            return sorted(set(now or ()) ^ flip) or None
-        if name == CONSENT:
-            return rng.choice(("in", "in", "out", None) if now is None else ("in", "out"))
-        if name == "email":
-            return f"e{rng.randint(1, self._scenario.addresses)}@example.org"
+    def _past(self, app: MemoryApp, record_id: str, apps: tuple[str, ...]) -> list[dict[str, Raw]]:
+        """What the record held in these fields before it was changed, each time."""
+        found = []
+        for change in app.log:
+            if change.id == record_id:
+                old = {name: change.fields[name][0] for name in apps if name in change.fields}
+                if any(old.values()):
+                    found.append(old)
+        return found
+
+    def _value(self, rng: random.Random, name: str, now: Value = None) -> Drawn:
         self._count += 1
-        return f"{name}{self._count}{rng.choice(('', '', '', '', '+', '+', '!'))}"
+        return self._samples.draw(rng, name, self._count, self._scenario.addresses, now)
 
     def _merge(self, app: MemoryApp, loser: str, survivor: str) -> None:
         app.human_merge(loser, survivor)
-        app.human_update(survivor, name=app.records[loser].values.get("name"))
+        apps = self._samples.apps[self._sides[app.name]][self._samples.favourite]
+        app.update("human", survivor, {name: app.records[loser].values.get(name) for name in apps})
 
     def _restore(self, rng: random.Random, app: MemoryApp) -> None:
         dead = [record for record in app.records.values() if not record.alive]
@@ -122,9 +183,7 @@ class People:
             if not rows:
                 return
             row = rng.choice(rows)
-            choices = [row.left, row.right]
-            if row.field not in (TAGS, CONSENT, "email"):
-                choices.append(self._value(rng, row.field).rstrip("+!"))
+            choices = [row.left, row.right, *self._third(rng, row.field)]
             value = rng.choice(choices)
             self._found.verdicts.append((row.field, value))
             byhand.resolve(store, row, value, now)
@@ -140,6 +199,16 @@ class People:
                 if one.code in ("in doubt", "merged"):
                     self._found.freed.add(one.record_id)
         self._found.tally["by hand"] += 1
+
+    def _third(self, rng: random.Random, name: str) -> list[Value]:
+        """A value that neither side holds, for a field in conflict, if there is one that both apps take as it is."""
+        if self._samples.shape(name) in _MERGED or name in self._samples.keys:
+            return []
+        value = self._value(rng, name)
+        if isinstance(value, Odd):
+            return []
+        value = value.rstrip("+!") if isinstance(value, str) else value
+        return [value] if settled(self._samples, self._world.pair.mapping, name, value) == value else []
 
     # -- at twoway, between its cycles: what needs the lease
 

@@ -43,7 +43,10 @@ class Plant:
 
 
 class Fault(NamedTuple):
-    """One deliberate fault. `against` is the rule that it breaks, `caught_by` the invariant that must see it."""
+    """One deliberate fault. `caught_by` is the invariant that must see it.
+
+    `against` is what it breaks, by the numbers in docs/reliability.md: rules, promises, and complaints.
+    """
 
     name: str
     against: str
@@ -111,6 +114,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m twoway.testing.planted", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="a part of a fault's name")
+    parser.add_argument("--markdown", action="store_true", help="as rows of the table in docs/reliability.md")
     chosen = parser.parse_args()
     wanted = [fault for fault in faults() if chosen.only in fault.name]
     missed = 0
@@ -118,7 +122,9 @@ def main() -> int:
         for fault, caught in zip(wanted, pool.map(catch, [fault.name for fault in wanted]), strict=True):
             missed += caught.histories is None
             told = "MISSED" if caught.histories is None else f"{caught.histories:6}"
-            print(f"{told}  {fault.caught_by:22} {fault.name}  [{fault.against}]", flush=True)  # noqa: T201 - the command's own output
+            cells = (told, f"{fault.caught_by:22}", f"{fault.name}  [{fault.against}]")
+            row = f"| {fault.name} | {fault.against} | {fault.caught_by} | {told.strip()} |"
+            print(row if chosen.markdown else "  ".join(cells), flush=True)  # noqa: T201 - the command's own output
     print(f"{len(wanted)} faults, {missed} missed")  # noqa: T201 - the command's own output
     return 1 if missed else 0
 

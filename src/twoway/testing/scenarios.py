@@ -1,27 +1,50 @@
-"""What a simulated history is made of: the mapping, how both apps behave, how many edits and faults."""
+"""What a simulated history is made of: the mapping, how both apps behave, how many edits and faults.
+
+The mapping is one of the simulator's own, drawn from the seed, or somebody's, as a `Subject` has it.
+"""
 
 import random
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from twoway.core.model import Instant, Raw, Side, Value
+from twoway.core.mapping import compile_mapping
+from twoway.core.model import MARKER, Instant, Raw, Side, Value
 from twoway.core.rules import Blank, Direction, Drift, GuardRules, OnDelete, OnEditedDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec
-from twoway.ports import Consistency, ReceiptShape
+from twoway.ports import Capabilities, Consistency, ReceiptShape
 from twoway.testing.memory import Manner
+from twoway.testing.samples import Samples
 from twoway.testing.world import World, plain_spec
 
 TEXTS = ("email", "name", "phone")
 TAGS = "tags"
 CONSENT = "consent"
 SEGMENT = "segment"
-UNMAPPED = "note"
-FIELDS = (*TEXTS, TAGS, CONSENT, SEGMENT, UNMAPPED)
-"""The fields that both apps have. `note` is never mapped, `segment` serves the scope alone."""
+"""The fields of the simulator's own mappings. `segment` serves the scope alone."""
 
 OUT = "out"
 """The segment that no scope takes."""
+
+
+class Subject:
+    """A mapping that is tried in place of the simulator's own.
+
+    `capabilities` are what the connectors declare for its two collections, where that is known: the apps in memory
+    are then mostly of that kind, but for durations, which stay those of the simulation.
+    """
+
+    def __init__(self, spec: MappingSpec, capabilities: Mapping[Side, Capabilities] | None = None) -> None:
+        self.spec = spec
+        self.capabilities = capabilities or {}
+        self.mapping = compile_mapping(spec)
+        self.samples = Samples(spec, self.mapping)
+
+    def __reduce__(self) -> tuple[type["Subject"], tuple[MappingSpec, Mapping[Side, Capabilities]]]:
+        """What travels to another process: a compiled mapping cannot."""
+        return Subject, (self.spec, self.capabilities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +70,24 @@ class Scenario:
     settle: int = 0
     cycles: int = 6
     without: frozenset[str] = frozenset()
-
-    @property
-    def mapped(self) -> tuple[str, ...]:
-        """The fields that are compared."""
-        return tuple(spec.name for spec in self.spec.fields if spec.name in (*TEXTS, TAGS, CONSENT))
+    subject: Subject | None = None
 
 
-def scenario(seed: int) -> Scenario:
+def scenario(seed: int, subject: Subject | None = None) -> Scenario:
     """The scenario of a seed."""
     rng = random.Random(seed * 7919 + 1)
+    if subject is None:
+        spec, manners = _spec(rng), {side: _manner(rng) for side in Side}
+    else:
+        # A guard that holds early is met in a history of a few records, too.
+        floor = rng.choice((2, subject.spec.guard.floor, subject.spec.guard.floor))
+        spec = replace(subject.spec, guard=replace(subject.spec.guard, floor=floor))
+        manners = {side: _manner_of(rng, subject, side) for side in Side}
     return Scenario(
         seed=seed,
-        spec=_spec(rng),
-        manners={side: _manner(rng) for side in Side},
+        subject=subject,
+        spec=spec,
+        manners=manners,
         edits=rng.randint(20, 26),
         faults=rng.randint(3, 6),
         edit_share=rng.choice((0.05, 0.1, 0.25)),
@@ -147,6 +174,51 @@ def _manner(rng: random.Random) -> Manner:
     )
 
 
+def _manner_of(rng: random.Random, subject: Subject, side: Side) -> Manner:
+    """How an app of somebody's pair behaves: mostly as its connector declares, at times in any other way."""
+    keys, texts = subject.samples.key_fields(side), subject.samples.text_fields(side)
+    drawn = _manner(rng)
+    drawn = replace(
+        drawn,
+        unique=keys if drawn.unique else frozenset(),
+        find_fields=keys if drawn.find_fields else frozenset(),
+        stores=partial(_trims, texts) if drawn.stores else None,
+        refuses=partial(_refuses, texts) if drawn.refuses else None,
+    )
+    known = subject.capabilities.get(side)
+    return drawn if known is None or rng.random() < 0.25 else like(drawn, known, keys)
+
+
+def like(drawn: Manner, known: Capabilities, keys: AbstractSet[str]) -> Manner:
+    """What was drawn, as far as a connector's declaration leaves it open. Durations are those of the simulation."""
+    lagging = Consistency.LAGGING in (known.feed, known.snapshot, known.find)
+    return replace(
+        drawn,
+        lag=drawn.lag or 6_000 if lagging else 0,
+        conditional=known.conditional,
+        unique=frozenset(known.unique & keys),
+        marker=MARKER in known.find_fields,
+        receipt=known.receipt,
+        feed=known.feed is not Consistency.NONE,
+        feed_deletions=known.feed_deletions,
+        feed_merges=known.feed_merges,
+        merges=known.feed_merges or known.hides_merges,
+        kinds=known.kinds,
+        find=known.find,
+        find_fields=frozenset(known.find_fields & keys),
+        created_times=known.created_times,
+        field_times=known.field_times,
+    )
+
+
+def _trims(fields: AbstractSet[str], name: str, value: Raw) -> Raw:
+    return value.rstrip("+") if name in fields and isinstance(value, str) else value
+
+
+def _refuses(fields: AbstractSet[str], name: str, value: Raw) -> bool:
+    return name in fields and isinstance(value, str) and "!" in value
+
+
 def trimmed(name: str, value: Raw) -> Raw:
     """What an app stores that drops a trailing "+" of every field but the e-mail address."""
     return value.rstrip("+") if isinstance(value, str) and name != "email" else value
@@ -177,6 +249,7 @@ class History:
 
     scenario: Scenario
     world: World
+    samples: Samples
     trace: list[str] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)
     """How long the app's log was when a record was last read by id, since the last decision."""

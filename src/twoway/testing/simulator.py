@@ -19,6 +19,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from twoway.core.mapping import compile_mapping
 from twoway.core.model import Instant, Side, Write
 from twoway.core.plan import State
 from twoway.engine import byhand
@@ -26,15 +27,21 @@ from twoway.engine.cycle import Ending, Kind, Report
 from twoway.engine.run import Tuning
 from twoway.engine.undo import run_undo
 from twoway.state.errors import LeaseLost
+from twoway.state.operations import Staging
 from twoway.testing import invariants
 from twoway.testing.faults import Unreliable
 from twoway.testing.memory import MemoryConnector
 from twoway.testing.people import People
-from twoway.testing.scenarios import FIELDS, History, Scenario, Sent, scenario
+from twoway.testing.samples import Samples
+from twoway.testing.scenarios import History, Scenario, Sent, Subject, scenario
 from twoway.testing.world import World
 
 REST = 40
 """Seconds between two cycles while everybody rests."""
+
+
+_SOON, _LATER = 50_000, 200_000
+"""Milliseconds: what is due no sooner was set aside, to be tried again; or will hardly be tried again."""
 
 
 class Crash(BaseException):
@@ -57,17 +64,22 @@ class Simulator:
         self._late: list[tuple[Instant, MemoryConnector, Write]] = []
         self._logged = dict.fromkeys(Side, 0)
         self._halted = False
+        subject = scenario.subject
+        mapping = subject.mapping if subject else compile_mapping(scenario.spec)
+        samples = subject.samples if subject else Samples(scenario.spec, mapping)
         world = World(
             scenario.spec,
             manners=scenario.manners,
-            fields=FIELDS,
+            fields=samples.names,
+            # A scenario changes nothing of somebody's mapping but its guard.
+            mapping=replace(mapping, rules=replace(mapping.rules, guard=scenario.spec.guard)),
             fault=self.point,
             tuning=Tuning(retry=60_000, duplicate_retry=60_000),
             settle=scenario.settle,
             connect=lambda app: Unreliable(app, self),
         )
         self.world = world
-        self.found = History(scenario, world)
+        self.found = History(scenario, world, samples)
         self.people = People(self.found, self.say)
         for app in world.apps.values():
             app.lateness = lambda app=app: self.rng.randint(0, app.manner.lag)  # type: ignore[misc]  # bound early
@@ -220,18 +232,23 @@ class Simulator:
         if self.people.undo is not None and self.rng.random() < 0.6:
             number, staging = self.people.undo
             self.people.undo = None
-            self.say(f"UNDO of cycle {number}")
-            self.found.tally["by hand"] += 1
-            world = self.world
-            lease = world.store.pairs.take(world.pair.id, "person", self.now())
-            await self._run(run_undo(world.pair, world.store, world.clock, lease, staging))
+            await self.undo(number, staging)
         if self.rng.random() < 0.3:
             self.people.at_any_time(self.rng)
+
+    async def undo(self, number: int, staging: Sequence[Staging]) -> None:
+        """A person takes a cycle back, as it was shown to them; the process may die in it."""
+        self.say(f"UNDO of cycle {number}")
+        self.found.tally["by hand"] += 1
+        world = self.world
+        lease = world.store.pairs.take(world.pair.id, "person", self.now())
+        await self._run(run_undo(world.pair, world.store, world.clock, lease, staging))
 
     async def cycle(self, kind: Kind = Kind.INCREMENTAL, *, after: float) -> bool:
         """One cycle of a process that may die in it; whether it came to its end."""
         self.wait(after)
         self._began = self.now()
+        self.found.tally["cycles"] += 1
         self.say(f"cycle {kind}")
         return await self._run(self.world.cycle(kind, after=0))
 
@@ -290,28 +307,37 @@ class Simulator:
         return found
 
     async def _rest(self, most: int, *, snapshots: bool) -> None:
-        """Cycles until nothing is left to be done, by all that twoway itself knows."""
+        """Cycles until nothing is left to be done, by all that twoway itself knows: but for what was set aside, which
+        is tried again for ever, and here once."""
+        tried = False
         for number in range(most):
             before = sum(len(app.log) for app in self.world.apps.values())
-            ended = await self._resting(Kind.SNAPSHOT if snapshots and number % 2 == 0 else Kind.INCREMENTAL)
+            kind = Kind.SNAPSHOT if snapshots and number % 2 == 0 else Kind.INCREMENTAL
+            ended = await self._resting(kind) and (kind is Kind.SNAPSHOT or not snapshots)
             written = sum(len(app.log) for app in self.world.apps.values()) - before
-            if ended and not written and self._settled():
+            if not ended or written or not self._settled(_SOON):
+                tried = False
+            elif tried or self._settled(_LATER):
                 return
+            else:
+                tried = True
+                self.wait(_SOON / 1000)
 
     async def _resting(self, kind: Kind) -> bool:
         self._approve()
         return await self.cycle(kind, after=REST)
 
-    def _settled(self) -> bool:
+    def _settled(self, ahead: int) -> bool:
+        """Whether nothing is under way, and nothing is due for so many milliseconds."""
         store, pair = self.world.store, self.world.pair
         due = store.observations.next_due(pair.id)
         live = store.operations.in_state(pair.id, State.PLANNED, State.HELD, State.SENT, State.UNKNOWN)
-        return not (self._late or live or self._halted) and (due is None or due > self.now() + 200_000)
+        return not (self._late or live or self._halted) and (due is None or due > self.now() + ahead)
 
 
-def history(seed: int, without: frozenset[str] = frozenset()) -> History:
-    """Play the history of a seed and judge it."""
-    chosen = scenario(seed)
+def history(seed: int, without: frozenset[str] = frozenset(), subject: Subject | None = None) -> History:
+    """Play the history of a seed and judge it; under somebody's mapping, if one is given."""
+    chosen = scenario(seed, subject)
     if without:
         chosen = replace(chosen, without=without)
     return asyncio.run(Simulator(chosen).play())

@@ -5,13 +5,17 @@
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 from twoway.daemon.clock import SystemClock
-from twoway.testing.scenarios import History, scenario
+from twoway.testing.scenarios import History, Scenario, scenario
 from twoway.testing.simulator import history
+
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
 
 _CHUNK = 25
 """Histories that a process plays before it tells of them."""
@@ -46,9 +50,13 @@ def command(seed: int, without: Iterable[str] = ()) -> str:
 
 def shrink(seed: int) -> tuple[frozenset[str], list[str]]:
     """What can be left out of a history so that it still fails in the same way, and how it then fails."""
-    violations = history(seed).violations
+    return smallest(scenario(seed), lambda without: history(seed, without).violations)
+
+
+def smallest(chosen: Scenario, play: Callable[[frozenset[str]], list[str]]) -> tuple[frozenset[str], list[str]]:
+    """The same for any scenario; `play` tells how it fails without some of its edits and faults."""
+    violations = play(frozenset())
     wanted = kinds(violations)
-    chosen = scenario(seed)
     left = [f"e{n}" for n in range(1, chosen.edits + 1)] + [f"f{n}" for n in range(1, chosen.faults + _SPARE)]
     without: frozenset[str] = frozenset()
     size = len(left) // 2
@@ -57,33 +65,37 @@ def shrink(seed: int) -> tuple[frozenset[str], list[str]]:
             more = without | set(left[start : start + size])
             if more == without:
                 continue
-            found = history(seed, more)
-            if wanted & kinds(found.violations):
-                without, violations = more, found.violations
+            found = play(more)
+            if wanted & kinds(found):
+                without, violations = more, found
         left = [name for name in left if name not in without]
         size = min(size // 2, len(left))
     return without, violations
 
 
-def _chunks(seeds: range) -> Iterator[range]:
+def chunks(seeds: range) -> Iterator[range]:
+    """Seeds in portions, each of which is worth another process's while."""
     return (seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK))
+
+
+def spread(work: Callable[[Given], Answer], portions: Iterable[Given], jobs: int) -> Iterator[tuple[Given, Answer]]:
+    """Each portion with its answer, in order, as they come; with several jobs in processes of their own."""
+    if jobs == 1:
+        yield from ((portion, work(portion)) for portion in portions)
+        return
+    left = iter(portions)
+    with ProcessPoolExecutor(jobs) as pool:
+        # A few at a time: a soak of a million seeds must not be queued at once.
+        while group := list(islice(left, jobs * 4)):
+            yield from zip(group, pool.map(work, group), strict=True)
 
 
 def failing(seeds: range, jobs: int) -> Iterator[tuple[int, list[tuple[int, list[str]]]]]:
     """How many were played so far, and those of them that failed, as they come."""
     done = 0
-    if jobs == 1:
-        for chunk in _chunks(seeds):
-            done += len(chunk)
-            yield done, play(chunk)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        chunks = _chunks(seeds)
-        # A few at a time: a soak of a million seeds must not be queued at once.
-        while group := list(islice(chunks, jobs * 4)):
-            for chunk, bad in zip(group, pool.map(play, group), strict=True):
-                done += len(chunk)
-                yield done, bad
+    for chunk, bad in spread(play, chunks(seeds), jobs):
+        done += len(chunk)
+        yield done, bad
 
 
 def main() -> int:

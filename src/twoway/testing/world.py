@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from twoway.core.mapping import Mapping as Compiled
 from twoway.core.mapping import compile_mapping
 from twoway.core.model import Side, Value
 from twoway.core.rules import Start
@@ -32,34 +33,44 @@ def plain_spec(fields: Sequence[str] = FIELDS, *, start: Start = Start.REVIEW) -
 
 
 class World:
-    """A pair at work. `left` and `right` are the apps; `fault` is called at every fault point."""
+    """A pair at work. `left` and `right` are the apps; `fault` is called at every fault point.
+
+    `fields` are the names that both apps have, or each of them. An app is named after its account; where both sides are
+    in one account, by the side as well. `mapping` is `spec`, if it was compiled before.
+    """
 
     def __init__(
         self,
         spec: MappingSpec | None = None,
         *,
         manners: Mapping[Side, Manner] | None = None,
-        fields: Sequence[str] = FIELDS,
+        fields: Sequence[str] | Mapping[Side, Sequence[str]] = FIELDS,
         fault: FaultPoint = no_fault,
         path: str = ":memory:",
         tuning: Tuning | None = None,
         settle: int = 0,
         connect: Callable[[MemoryApp], Connector] = MemoryConnector,
+        mapping: Compiled | None = None,
     ) -> None:
         self._connect = connect
         self.clock = VirtualClock()
-        self.spec = spec or plain_spec(fields)
+        by_side = fields if isinstance(fields, Mapping) else dict.fromkeys(Side, fields)
+        self.spec = spec or plain_spec(by_side[Side.LEFT])
         self.fault = fault
         self.settle = settle
         self.tuning = tuning or Tuning(retry=60_000, skew=0)
         manners = manners or {}
         self.apps = {
-            side: MemoryApp(self.spec.side(side).account, fields, self.clock, manners.get(side)) for side in Side
+            side: MemoryApp(name, by_side[side], self.clock, manners.get(side)) for side, name in self._names().items()
         }
         self.left, self.right = self.apps[Side.LEFT], self.apps[Side.RIGHT]
         self.store = Store(path, "sim", fault=self._point)
-        self._mapping = compile_mapping(self.spec)
+        self._mapping = mapping or compile_mapping(self.spec)
         self.start()
+
+    def _names(self) -> dict[Side, str]:
+        names = {side: self.spec.side(side).account for side in Side}
+        return {side: f"{name} {side}" for side, name in names.items()} if len(set(names.values())) == 1 else names
 
     def _point(self, name: str) -> None:
         self.fault(name)
