@@ -1,4 +1,4 @@
-"""A choice that the mapping leaves out on purpose is neither value nor problem; that it was there is told all the same."""
+"""A choice that the mapping leaves out on purpose is neither value nor problem; that it was there is told."""
 
 from tests.core.mappings import at, field, mapping
 from twoway.core.mapping import Decoded

@@ -419,3 +419,45 @@ def test_a_deletion_that_is_told_again_wakes_nothing() -> None:
     sent = world.store.db.run("SELECT count(*) FROM operation WHERE kind = 'create' AND sent_at IS NOT NULL").fetchone()
     assert sent[0] == 1
     assert [row.code for row in world.store.attention.parked(world.pair.id)] == ["refused"]
+
+
+def test_somebody_deleted_is_nobodys_double_whichever_side_they_were_on() -> None:
+    for side in Side:
+        world = World()
+        app, other = world.apps[side], world.apps[side.other]
+        cycles(world, 1)
+        first = app.human_create(**ANN)
+        app.human_create(**ANN)
+        cycles(world, 1)
+        app.human_delete(first)
+        other.human_create(**ANN)
+        cycles(world, 1)
+        assert world.store.links.count(world.pair.id) == 1, side
+
+
+def test_a_create_in_doubt_is_looked_for_twice_where_the_feed_comes_in_pages_and_lags() -> None:
+    """Between two pages the index goes back in time, and our record, edited just then, behind what was read."""
+
+    class Overlooks(Loses):
+        blind = 0
+
+        async def changes(self, cursor: str | None) -> Page:
+            page = await super().changes(cursor)
+            if self.app.name == "there" and type(self).blind:
+                type(self).blind -= 1
+                return Page(cursor=cursor, last=not type(self).blind)
+            return page
+
+    lagging = Manner(resolution=1, lag=1_000, find=Consistency.NONE)
+    world = World(manners={Side.LEFT: Manner(), Side.RIGHT: lagging}, connect=Overlooks)
+    cycles(world, 1)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.clock.advance(20)
+    world.right.human_update("there-1", email="anna@example.org")
+    Overlooks.blind = 2
+    cycles(world, 1)
+    assert Overlooks.blind == 0
+    cycles(world, 3)
+    assert list(world.right.live()) == ["there-1"]

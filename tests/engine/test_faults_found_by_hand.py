@@ -244,3 +244,15 @@ def test_an_undo_that_did_not_land_is_sent_again(fault: type[MemoryConnector]) -
         ("Anna", "Ann", "unknown"),
         ("Ann", "Anna", "done"),
     ]
+
+
+def test_who_may_have_been_created_opposite_is_linked_by_nobody_else() -> None:
+    world = World(connect=Loses)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    bob = world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+    with pytest.raises(byhand.CannotBeDone, match="the answer is awaited"):
+        byhand.link(world.store, world.pair.id, {Side.LEFT: "here-1", Side.RIGHT: bob}, world.clock.now())
+    cycles(world, 5)
+    assert len(world.left.live()) == len(world.right.live()) == 2

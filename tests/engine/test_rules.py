@@ -175,12 +175,13 @@ def test_rule_13_a_deletion_is_checked_again_at_the_instant(happens: str) -> Non
     assert len(world.left.live()) == 1
 
 
-def test_rule_14_the_time_of_our_own_write_wins_no_conflict() -> None:
+@pytest.mark.parametrize("receipt", ReceiptShape)
+def test_rule_14_the_time_of_our_own_write_wins_no_conflict(receipt: ReceiptShape) -> None:
     """While a phone is on its way to the right, a name is edited there, and then on the left. Our write makes the right
-    record the one that was modified last; its name is not the newest for that."""
-    world = linked(
-        World(replace(plain_spec(), conflict=Policy.NEWEST), manners={Side.RIGHT: Manner(conditional=False)})
-    )
+    record the one that was modified last; its name is not the newest for that. Where the app does not tell the version
+    of our write, a person decides."""
+    manner = Manner(conditional=False, receipt=receipt)
+    world = linked(World(replace(plain_spec(), conflict=Policy.NEWEST), manners={Side.RIGHT: manner}))
 
     def edit(name: str) -> None:
         if name == "before there.apply:update" and world.right.records["there-1"].values["name"] == "Ann":

@@ -13,7 +13,8 @@ from twoway.engine.run import Run
 from twoway.state.rows import StagedOperation
 from twoway.testing.memory import Change
 from twoway.testing.scenarios import Subject
-from twoway.testing.selftest import judged, shortest
+from twoway.testing.selftest import shortest
+from twoway.testing.simulator import history
 
 EVERYTHING = """\
 pair: everything
@@ -71,12 +72,12 @@ def test_the_mapping_has_every_type(subject: Subject) -> None:
 
 
 def test_the_invariants_hold_under_it(subject: Subject) -> None:
-    assert {seed: bad for seed in SEEDS if (bad := judged(seed, subject).violations)} == {}
+    assert {seed: bad for seed in SEEDS if (bad := history(seed, subject=subject).violations)} == {}
 
 
 def test_much_of_it_is_met(subject: Subject) -> None:
     """Each field is changed by people and written by the engine, in scope and out of it: else nothing is shown."""
-    played = [judged(seed, subject) for seed in SEEDS]
+    played = [history(seed, subject=subject) for seed in SEEDS]
     logs: dict[str, list[Change]] = {"human": [], "engine": []}
     for found in played:
         for app in found.world.apps.values():
@@ -105,7 +106,7 @@ def test_much_of_it_is_met(subject: Subject) -> None:
 
 def test_a_history_replays_exactly_also_in_another_process(subject: Subject) -> None:
     again: Subject = pickle.loads(pickle.dumps(subject))
-    assert judged(7, subject).trace == judged(7, again).trace
+    assert history(7, subject=subject).trace == history(7, subject=again).trace
 
 
 def test_what_a_mapping_does_not_read_of_a_list_is_watched(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,19 +116,19 @@ def test_what_a_mapping_does_not_read_of_a_list_is_watched(subject: Subject, mon
         return before(run, side, operation, None if target is None else target._replace(values={}))
 
     monkeypatch.setattr(apply, "_write", from_nothing)
-    broken = {one.split(",")[-1] for seed in SEEDS for one in judged(seed, subject).violations}
+    broken = {one.split(",")[-1] for seed in SEEDS for one in history(seed, subject=subject).violations}
     assert " of which only a part is mapped" in broken
 
 
 def test_a_sound_history_is_told_as_it_is(subject: Subject) -> None:
-    found = judged(3, subject)
+    found = history(3, subject=subject)
     assert found.violations == []
     assert found.trace[-1].endswith("END")
 
 
 def test_a_history_that_fails_is_shortened(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "_still_right", None)
-    whole = next(found for seed in SEEDS if (found := judged(seed, subject)).violations)
+    whole = next(found for seed in SEEDS if (found := history(seed, subject=subject)).violations)
     shorter = shortest(whole.scenario.seed, subject)
     assert {one.split(" in ")[0] for one in shorter.violations} == {"ended by an error: TypeError"}
     assert 0 < len(shorter.trace) < len(whole.trace)

@@ -32,14 +32,16 @@ def left_wins(
     return Resolution(right=left.value, rule="changed") if found.conflict else found  # type: ignore[attr-defined]  # a view
 
 
-def the_left_first(before: Callable[..., object], run: object, edit: object, *more: object, **named: object) -> object:
+def never_to_the_left(
+    before: Callable[..., object], run: object, edit: object, *more: object, **named: object
+) -> object:
     """Nothing is written to the left side."""
     return None if edit.side is Side.LEFT else before(run, edit, *more, **named)  # type: ignore[attr-defined]  # an edit
 
 
 @pytest.mark.parametrize(
     ("where", "name", "wrong"),
-    [(reconcile, "resolve", left_wins), (decide, "_stage", the_left_first)],
+    [(reconcile, "resolve", left_wins), (decide, "_stage", never_to_the_left)],
     ids=["the left side wins what a person is to decide", "the left side only gives"],
 )
 def test_a_side_that_is_privileged_is_seen(where: object, name: str, wrong: Callable[..., object]) -> None:

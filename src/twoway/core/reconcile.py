@@ -110,7 +110,7 @@ def _deleted(side: Side, gone: Seen, survivor: Seen, rules: PairRules) -> Decisi
         case OnDelete.IGNORE:
             return Decision(Action.UNLINK, reason="deleted opposite, kept here")
         case OnDelete.DELETE | OnDelete.ARCHIVE as policy:
-            if unproven := _unproven(survivor, rules):
+            if unproven := _unproven(gone, survivor, rules):
                 return Decision(Action.PARK, reason=f"deleted opposite, but {unproven}")
             if not gone.in_scope:
                 return Decision(Action.FREEZE, reason="deleted opposite while out of scope")
@@ -119,14 +119,24 @@ def _deleted(side: Side, gone: Seen, survivor: Seen, rules: PairRules) -> Decisi
     return Decision(Action.PARK, reason="deleted opposite: to be deleted here?")
 
 
-def _unproven(survivor: Seen, rules: PairRules) -> str:
+def _unproven(gone: Seen, survivor: Seen, rules: PairRules) -> str:
     """Why it cannot be said that this record is as it was last agreed on; empty where it can."""
-    never = sorted(name for name, value in survivor.values.items() if value is not None and name not in survivor.base)
+    never = sorted(
+        name
+        for name, value in survivor.values.items()
+        if value is not None and (name not in survivor.base or _was_open(name, gone, rules))
+    )
     if never or not survivor.base:
         return f"never agreed on here: {', '.join(never) or 'any field'}"
     if survivor.problems and rules.edited_delete is not OnEditedDelete.DELETE:
         return f"unreadable here, so perhaps edited: {', '.join(sorted(survivor.problems))}"
     return ""
+
+
+def _was_open(name: str, gone: Seen, rules: PairRules) -> bool:
+    """Whether the two records never came to hold the same in this field, for all that is known."""
+    rule = rules.fields[name]
+    return name not in gone.base and rule.direction is Direction.BOTH and rule.shape is not Shape.CONSENT
 
 
 def _removal(side: Side, kind: Kind, seen: Seen, why: str) -> Edit:

@@ -26,6 +26,11 @@ def link(store: Store, pair: int, ids: Mapping[Side, str], now: Instant) -> int:
                     f"{ids[side]} is linked to {other.ids[side.other]} already: remove that link first "
                     f"(`twoway links remove`)"
                 )
+            if store.operations.pending_create_of(pair, side, ids[side]):
+                raise CannotBeDone(
+                    f"{ids[side]} was sent to the other app, and the answer is awaited: try again when the next cycles "
+                    f"have found out what became of it (`twoway explain` tells)"
+                )
         empty: dict[Side, Mapping[str, Value]] = {side: {} for side in Side}
         number = store.links.add(
             pair, NewLink(ids, empty, dict.fromkeys(Side), dict.fromkeys(Side), dict.fromkeys(Side)), now

@@ -15,6 +15,7 @@ from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.core.rules import Direction
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
+from twoway.engine.receipts import is_our_own
 from twoway.engine.run import Run
 from twoway.ports import ReceiptShape
 from twoway.state.attention import UNREADABLE, Parking
@@ -40,6 +41,8 @@ def everything(run: Run) -> None:
                 for pending in window:
                     _link(run, pending, verdicts.get(pending.link.id, {}))
             after = _last(window, side)
+    for side in Side:
+        _forget_the_dead(run, side)
     for side in Side:
         after = ""
         while alone := run.store.observations.unlinked(run.pair.id, side, now, after, run.pair.tuning.window):
@@ -135,7 +138,7 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
     if row.life == "gone":
         return Seen(values=base, base=base, life=Life.GONE, in_scope=mapping.in_scope(base))
     receipt = link.receipts[side]
-    ours = receipt is not None and row.version is not None and receipt[0] == row.version
+    ours = receipt is not None and is_our_own(run, side, receipt, row)
     own_fields = set(receipt[1]) if ours and receipt else set()
     seen = Seen(
         values=row.values,
@@ -257,6 +260,21 @@ def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
 # -- records that are linked to nothing
 
 
+def _forget_the_dead(run: Run, side: Side) -> None:
+    """Records that are gone, and were linked to nothing: before anybody is matched, since nobody is their double."""
+    store, pair = run.store, run.pair
+    dead = store.observations.dead(pair.id, side, run.now)
+    if not dead:
+        return
+    with run.commit("forget"):
+        for record_id in dead:
+            store.observations.forget(pair.id, side, record_id)
+            store.links.drop_keys(pair.id, side, record_id)
+            # If it is taken back out of the bin just as it was, that is news.
+            store.links.saw_marked(pair.id, side, record_id, None)
+            store.attention.unpark(pair.id, [(side, record_id)])
+
+
 def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
     store, pair, mapping = run.store, run.pair, run.mapping(side)
     marks = store.links.marks(pair.id, side, [row.record_id for row in window])
@@ -264,13 +282,7 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
     fresh = []
     for row in window:
         mark = marks.get(row.record_id)
-        if row.life != "live":
-            store.observations.forget(pair.id, side, row.record_id)
-            store.links.drop_keys(pair.id, side, row.record_id)
-            # If it is taken back out of the bin just as it was, that is news.
-            store.links.saw_marked(pair.id, side, row.record_id, None)
-            store.attention.unpark(pair.id, [(side, row.record_id)])
-        elif mark is not None and mark.kind == "retired":
+        if mark is not None and mark.kind == "retired":
             # It is never new, but what it can be matched by has been renewed: nobody else is to get its double.
             store.links.saw_marked(pair.id, side, row.record_id, row.fp)
             store.observations.settle(pair.id, [(side, row.record_id, row.rev)])
@@ -371,7 +383,7 @@ def _counterpart(run: Run, side: Side, record_id: str) -> Observation | None:
     store, pair = run.store, run.pair
     row = store.observations.get(pair.id, side, record_id)
     if row is not None and not row.hint and row.life != "live":
-        # It is forgotten within this round: what was to be linked to it is decided in the next.
+        # It has died within this round: what was to be linked to it is decided in the next.
         run.again = True
         return None
     if row is None or row.hint:

@@ -39,23 +39,31 @@ async def gather(*jobs: Awaitable[object]) -> None:
 
 
 async def _pull(run: Run, side: Side, cursor: str | None) -> None:
-    started = run.now
+    started, complete = run.now, True
     if cursor is None or run.app(side).capabilities.feed is Consistency.NONE:
         await _snapshot(run, side)
     else:
         try:
-            await _changes(run, side, cursor)
+            complete = await _changes(run, side, cursor)
         except SnapshotNeeded:
             await _snapshot(run, side)
     if side not in run.short:
         # What a listing that is not believed does not show may be there all the same.
         run.observed_at[side] = started
+        if complete:
+            run.complete.add(side)
 
 
-async def _changes(run: Run, side: Side, cursor: str) -> None:
+async def _changes(run: Run, side: Side, cursor: str) -> bool:
+    """Read the feed up to its end; whether that overlooks nothing.
+
+    From one page to the next an index that lags may go back in time, and a record with it: behind what was read.
+    """
     app = run.app(side)
     lagging = app.capabilities.feed is not Consistency.CONSISTENT
+    pages = 0
     while True:
+        pages += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
         news = _news(run, side, _sightings(run, side, page.records, hint=lagging, settle=settle))
@@ -67,7 +75,7 @@ async def _changes(run: Run, side: Side, cursor: str) -> None:
                 if moved:
                     run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
         if page.last:
-            return
+            return pages == 1 or not lagging
         cursor = page.cursor or cursor
 
 

@@ -4,7 +4,8 @@ An operation that closes in any state but `done` leaves its records observed. On
 moves a base: its own answer, a read at the version it produced, or the form in which the app is known to store it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from twoway.core.mapping import Decoded
 from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Values
@@ -16,7 +17,7 @@ from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import NewLink
 from twoway.state.operations import Staging
-from twoway.state.rows import Link, StagedOperation
+from twoway.state.rows import Link, Observation, StagedOperation
 
 
 def store(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
@@ -188,7 +189,7 @@ def link_created(
         bases,
         {target: run.mapping(target).fingerprint(Decoded(dict(bases[target]), {})), giver: operation.fps[giver]},
         {target: version, giver: _version_of(run, giver, operation.counterpart_id)},
-        {target: (version, sorted(edit.changed)) if version else None, giver: None},
+        {target: written(run, version, edit.changed), giver: None},
     )
     if operation.link is None:
         store.links.add(pair.id, new, run.now)
@@ -199,6 +200,25 @@ def link_created(
         move(run, previous, new, target, "deleted, and created anew")
     store.links.set_keys(pair.id, target, [(record_id, run.mapping(target).keys({**blanks, **stored}))])
     store.observations.settle(pair.id, [(giver, operation.counterpart_id, operation.revs[giver])])
+
+
+_UNTOLD: Final = "\0"
+"""What a receipt's version begins with where the app told none: the time of the answer follows."""
+
+
+def written(run: Run, version: str | None, fields: Iterable[str]) -> tuple[str, list[str]]:
+    """What a link keeps of our last write to a record: the version that it made, and its fields."""
+    return version or f"{_UNTOLD}{run.now}", sorted(fields)
+
+
+def is_our_own(run: Run, side: Side, receipt: tuple[str, Sequence[str]], row: Observation) -> bool:
+    """Whether the version that was read may be the one that our own last write made. Where the app told none, the
+    record's own time must be well beyond our write to be a person's."""
+    version = receipt[0]
+    if not version.startswith(_UNTOLD):
+        return version == row.version
+    slack = run.app(side).capabilities.resolution + run.pair.tuning.skew
+    return row.modified is None or row.modified <= int(version.removeprefix(_UNTOLD)) + slack
 
 
 def _lives_on(run: Run, side: Side, name: str) -> bool:
@@ -223,7 +243,7 @@ def settle_update(run: Run, operation: StagedOperation, stored: Values, version:
     store.operations.stored(operation.id, differing)
     fp = run.mapping(edit.side).fingerprint(Decoded(dict(bases[edit.side]), {}))
     # Of a set that is merged on both sides, this write stored its own part only: the rest is still to be carried over.
-    receipt = (version, sorted(edit.changed.keys() - edit.deltas.keys())) if version else None
+    receipt = written(run, version, edit.changed.keys() - edit.deltas.keys())
     store.links.set_side(link.id, edit.side, fp, version or link.versions[edit.side], receipt)
     if run.pair.match_fields & edit.changed.keys():
         store.links.set_keys(pair.id, edit.side, [(link.ids[edit.side], run.mapping(edit.side).keys(bases[edit.side]))])

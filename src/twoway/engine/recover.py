@@ -50,7 +50,9 @@ async def look_up(run: Run) -> bool:
         more = any(one.side is side and one.edit.kind is Kind.CREATE and not _is_ripe(run, one) for one in pending)
         if creates:
             with run.commit("looked up"):
-                _among_the_born(run, side, creates, more=more)
+                # What was read in pieces may have overlooked a record that was edited just then: it is read once more.
+                once = side not in run.complete and run.store.operations.look_twice(creates, run.cycle)
+                _among_the_born(run, side, creates, more=more or once)
     return bool(pending)
 
 

@@ -73,6 +73,8 @@ class Run:
     began: Instant
     counts: Counter[str] = field(default_factory=Counter)
     observed_at: dict[Side, Instant] = field(default_factory=dict)
+    complete: set[Side] = field(default_factory=set)
+    """The sides that were read in one piece, so that nothing can have been overlooked."""
     short: dict[Side, tuple[int, int]] = field(default_factory=dict)
     """For a side whose complete listing lacked too many: how many of the linked records it showed, and how many are."""
     allowance: Totals | None = None

@@ -211,16 +211,27 @@ class Observations:
         return pending
 
     def unlinked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Observation]:
-        """A window of unlinked records that are due, in the order of their ids; none with a create in flight."""
+        """A window of unlinked live records that are due, in the order of their ids; none with a create in flight."""
         rows = self._db.run(
             f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? "
-            "AND o.hint = 0 AND o.record_id > ? "
+            "AND o.hint = 0 AND o.life = 'live' AND o.record_id > ? "
             f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
             f"AND (o.side, o.record_id) NOT IN ({CREATES_IN_FLIGHT}) "
             "ORDER BY o.record_id LIMIT ?",
             (pair, side.value, now, after, pair, limit),
         )
         return [observation_row(row) for row in rows]
+
+    def dead(self, pair: int, side: Side, now: Instant) -> list[str]:
+        """Unlinked records that are gone, and are due; none with a create in flight."""
+        rows = self._db.run(
+            "SELECT o.record_id FROM observation o WHERE o.pair = ? AND o.side = ? AND o.due_at <= ? "
+            "AND o.hint = 0 AND o.life <> 'live' "
+            f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
+            f"AND (o.side, o.record_id) NOT IN ({CREATES_IN_FLIGHT}) ORDER BY o.record_id",
+            (pair, side.value, now, pair),
+        )
+        return [row[0] for row in rows]
 
     def born_since(self, pair: int, side: Side, since: Instant) -> list[Observation]:
         """Unlinked live records that may have been created since then, by the app's clock."""

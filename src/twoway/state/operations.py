@@ -248,6 +248,18 @@ class Operations:
             [(now, operation) for operation in ids],
         )
 
+    def look_twice(self, rows: Iterable[StagedOperation], cycle: int) -> bool:
+        """Whether one of these has not been looked for by an earlier cycle; now it has."""
+        ids = dumps([row.id for row in rows])
+        first = self._db.run(
+            "SELECT p.id FROM json_each(?) j JOIN operation p ON p.id = j.value WHERE p.reason IS NULL OR p.reason = ?",
+            (ids, f"looked for by cycle {cycle}"),
+        ).fetchall()
+        self._db.many(
+            "UPDATE operation SET reason = ? WHERE id = ?", [(f"looked for by cycle {cycle}", *row) for row in first]
+        )
+        return bool(first)
+
     def earliest_pending_create(self, pair: int, side: Side, but: int = 0) -> Instant | None:
         """When the first create on this side was sent of which the outcome is not known; `but` is left out."""
         return self._db.one(  # type: ignore[no-any-return]

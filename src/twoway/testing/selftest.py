@@ -8,10 +8,9 @@ No account, no network, no state file: what is tried is the engine under this ma
 may meet. What is found is told as values; nothing is raised for what the engine does wrong.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,9 +21,8 @@ from twoway.ports import Capabilities, ConnectorContext
 from twoway.sdk.registry import find_connector
 from twoway.testing.clock import VirtualClock
 from twoway.testing.crashes import CASES, Points, every_point, manners
-from twoway.testing.failures import failure
-from twoway.testing.scenarios import History, Subject, scenario
-from twoway.testing.simulator import Simulator
+from twoway.testing.scenarios import Subject, scenario
+from twoway.testing.simulator import history
 from twoway.testing.soak import chunks, smallest, spread
 
 
@@ -67,27 +65,17 @@ def _play(subject: Subject, seeds: range) -> Played:
     tally: Counter[str] = Counter()
     failed = {}
     for seed in seeds:
-        found = judged(seed, subject)
+        found = history(seed, subject=subject)
         tally.update(found.tally)
         if found.violations:
             failed[seed] = found.violations
     return Played(len(seeds), tally, failed)
 
 
-def judged(seed: int, subject: Subject, without: frozenset[str] = frozenset()) -> History:
-    """One history; an error that ends it is a violation, too."""
-    simulator = Simulator(replace(scenario(seed, subject), without=without))
-    try:
-        return asyncio.run(simulator.play())
-    except Exception as error:  # noqa: BLE001 - an engine that breaks is what is looked for
-        simulator.found.violations.append(failure(error))
-        return simulator.found
-
-
 def shortest(seed: int, subject: Subject) -> Smallest:
     """A history that fails, without what it does not need for that."""
-    without, violations = smallest(scenario(seed, subject), lambda some: judged(seed, subject, some).violations)
-    return Smallest(judged(seed, subject, without).trace, violations)
+    without, violations = smallest(scenario(seed, subject), lambda some: history(seed, some, subject).violations)
+    return Smallest(history(seed, without, subject).trace, violations)
 
 
 def declared(app: str, settings: Mapping[str, Any], mapping: SideMapping, spec: MappingSpec) -> Capabilities | None:

@@ -29,6 +29,7 @@ from twoway.engine.undo import run_undo
 from twoway.state.errors import LeaseLost
 from twoway.state.operations import Staging
 from twoway.testing import invariants
+from twoway.testing.failures import failure
 from twoway.testing.faults import Unreliable
 from twoway.testing.memory import MemoryConnector
 from twoway.testing.people import People
@@ -340,7 +341,13 @@ def history(seed: int, without: frozenset[str] = frozenset(), subject: Subject |
     chosen = scenario(seed, subject)
     if without:
         chosen = replace(chosen, without=without)
-    return asyncio.run(Simulator(chosen).play())
+    simulator = Simulator(chosen)
+    try:
+        return asyncio.run(simulator.play())
+    except Exception as error:  # noqa: BLE001 - an engine that breaks is what is looked for
+        simulator.say(f"ended by {error!r}")
+        simulator.found.violations.append(failure(error))
+        return simulator.found
 
 
 if __name__ == "__main__":
