@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.found import ANN, Busy, Down, Loses, cycles, linked
-from twoway.core.model import Receipt, Side, Write
+from twoway.core.model import Page, Receipt, Side, Write
 from twoway.core.rules import Direction, Drift, OnDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine.cycle import Ending, Kind
@@ -445,7 +445,7 @@ def test_a_create_in_doubt_is_looked_for_twice_where_the_feed_comes_in_pages_and
             page = await super().changes(cursor)
             if self.app.name == "there" and type(self).blind:
                 type(self).blind -= 1
-                return Page(cursor=cursor, last=not type(self).blind)
+                return Page(cursor=page.cursor, last=not type(self).blind)
             return page
 
     lagging = Manner(resolution=1, lag=1_000, find=Consistency.NONE)
