@@ -383,7 +383,11 @@ def _undone(ledger: Ledger, side: Side) -> Iterator[str]:
             continue
         first = ledger.operations[operation.undoes]
         source = operation.counterpart_id or ""
-        since = ledger.began(first)
+        root = first
+        while root.undoes is not None:
+            root = ledger.operations[root.undoes]
+        # Nothing was decided for these records as long as one undo after another was under way.
+        since = ledger.began(root)
         for name in sorted(change.fields.keys() & operation.edit.changed.keys()):
             if not ledger.same(name, operation.edit.changed[name], first.edit.expect.get(name)):
                 yield f"undo restored another value: {change.id} {name}"
