@@ -13,7 +13,7 @@ from tests.acceptance.test_killed import SCENARIOS
 from tests.core.test_planner_ends import CONFLICT, DELETED, SHARES
 from tests.core.test_reconcile import CASES_OF_ONE_FIELD, CASES_OF_TWO_FIELDS
 from tests.core.world import ROUNDS
-from tests.engine.test_simulator import SEEDS
+from tests.engine.test_simulator import REPLAYED, SEEDS
 from tests.engine.test_symmetry import SEEDS as MIRRORED
 from twoway.testing.crashes import CASES, MANNERS
 from twoway.testing.planted import MOST, faults
@@ -75,7 +75,8 @@ def test_the_commands_name_what_there_is() -> None:
 
 
 def test_the_figures_are_those_of_the_tests() -> None:
-    assert f"{SEEDS} random histories" in TEXT
+    assert f"{SEEDS:,} random histories" in TEXT
+    assert f"one in {REPLAYED} is played twice" in TEXT
     assert f"makes {CASES_OF_ONE_FIELD:,} cases" in TEXT
     assert f"of two fields side by side {CASES_OF_TWO_FIELDS:,}" in TEXT
     assert f"Within {ROUNDS} rounds" in TEXT
