@@ -98,7 +98,7 @@ Failing = list[tuple[tuple[Side, ...], tuple[Side, ...]]]
 
 
 @given(lives(), events, events, failures)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_whatever_becomes_of_the_records_it_comes_to_rest_and_loses_nothing(
     world: World, left: Event, right: Event, failing: Failing
 ) -> None:
@@ -135,7 +135,7 @@ REMOVALS: Final = {"deleted opposite", "left the scope"}
 
 
 @given(lives(), st.sampled_from(BOTH_SIDES), edits, failures)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_deletion_ends_as_the_rules_say(
     world: World, side: Side, changes: dict[str, Value], failing: Failing
 ) -> None:
@@ -174,7 +174,7 @@ def assert_made_anew(world: World, side: Side) -> None:
 
 
 @given(lives(), st.sampled_from(BOTH_SIDES), edits, edits, edits, failures)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_out_of_scope_nothing_moves_and_back_in_scope_nothing_is_lost(
     world: World,
     side: Side,
@@ -204,7 +204,7 @@ def test_out_of_scope_nothing_moves_and_back_in_scope_nothing_is_lost(
 
 
 @given(lives(), st.sampled_from(BOTH_SIDES), states, edits, failures)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_survivor_of_a_merge_and_its_counterpart_come_to_agree(
     world: World, side: Side, survivor: dict[str, Value], changes: dict[str, Value], failing: Failing
 ) -> None:
@@ -250,7 +250,7 @@ SHARES: Final = {
 def test_the_histories_are_of_every_kind() -> None:
     """In one fixed sample of just the histories that the properties are tried on."""
     told: Counter[str] = Counter()
-    count = 250
+    count = 150
     sample = settings(max_examples=count, derandomize=True, database=None, deadline=None, phases=(Phase.generate,))
 
     @sample

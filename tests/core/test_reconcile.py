@@ -188,6 +188,7 @@ CASES_OF_TWO_FIELDS: Final = (7 + 2) * (4**4) ** 2
 two-way one; all the cases of the one field with all those of the other."""
 
 
+@pytest.mark.no_cover  # the tests of one field cover the same lines, and the tracer takes as long as the test does
 @pytest.mark.parametrize(
     ("policy", "direction"),
     [

@@ -39,7 +39,7 @@ _PROMISES: Final = {
     "deleted for a merge": "a record was deleted because its counterpart was merged",
     "deleted over an edit": "a record was deleted that somebody had just edited",
     "touched": "something was written that the mapping does not speak of, or not on this side",
-    "out of scope": "a record that had left the scope was written, or carried over",
+    "out of scope": "a record that was out of the scope was written, or carried over",
     "back in time": "an older value was written after a newer one",
     "double": "a record was created though the app had one with its key",
     "came back": "a record that somebody had deleted was created again",
