@@ -1,14 +1,16 @@
 """Small histories that once went wrong: each is the shortest of its kind that the simulator found."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.engine.found import ANN, Busy, Down, Loses, cycles, linked
-from twoway.core.model import Page, Receipt, Side, Write
+from tests.engine.found import ANN, Busy, Down, Loses, cycles, dying, linked
+from twoway.core.model import Fetched, Page, Receipt, Side, Write
 from twoway.core.rules import Direction, Drift, OnDelete, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
+from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
 from twoway.engine.run import Tuning
 from twoway.ports import Consistency, ReceiptShape
@@ -461,3 +463,38 @@ def test_a_create_in_doubt_is_looked_for_twice_where_the_feed_comes_in_pages_and
     assert Overlooks.blind == 0
     cycles(world, 3)
     assert list(world.right.live()) == ["there-1"]
+
+
+def test_what_was_read_while_our_own_write_was_on_its_way_is_no_edit() -> None:
+    """Both records of a link are written at once. What the one write has read of the other's target is from before."""
+
+    class Slow(MemoryConnector):
+        slow = 0
+
+        async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+            found = await super().fetch(ids)
+            if self.app.name == "there" and type(self).slow:
+                type(self).slow -= 1
+                for _ in range(200):
+                    await asyncio.sleep(0)
+            return found
+
+    manner = Manner(conditional=False, receipt=ReceiptShape.NOTHING)
+    world = World(manners=dict.fromkeys(Side, manner), connect=Slow)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    world.right.human_update("there-1", phone="2")
+    dying(world, "before commit:decide")
+    byhand.look_at(world.store, world.pair.id, [(Side.LEFT, "here-9")], world.clock.now())
+    Slow.slow = 1
+
+    def edit(name: str) -> None:
+        if name == "after commit:sent":
+            world.left.human_update("here-1", phone="3")
+
+    world.fault = edit
+    cycles(world, 1, kind=Kind.RECORD)
+    world.fault = lambda _name: None
+    cycles(world, 2)
+    assert Slow.slow == 0
+    assert not any("name" in change.fields for change in world.left.written())

@@ -256,3 +256,23 @@ def test_who_may_have_been_created_opposite_is_linked_by_nobody_else() -> None:
         byhand.link(world.store, world.pair.id, {Side.LEFT: "here-1", Side.RIGHT: bob}, world.clock.now())
     cycles(world, 5)
     assert len(world.left.live()) == len(world.right.live()) == 2
+
+
+def test_who_goes_back_to_the_first_value_while_a_verdict_is_carried_out_has_edited_it() -> None:
+    world = World(replace(plain_spec(), conflict=Policy.REVIEW))
+    linked(world)
+    world.left.human_update("here-1", phone="2")
+    world.right.human_update("there-1", phone="3")
+    cycles(world, 1)
+    world.decide(world.store.attention.conflicts()[0].id, "9")
+    gone_back = []
+
+    def go_back(name: str) -> None:
+        if name == "before here.apply:update" and not gone_back:
+            gone_back.append(name)
+            world.left.human_update("here-1", phone=ANN["phone"])
+
+    world.fault = go_back
+    cycles(world, 4)
+    assert gone_back
+    assert [record["phone"] for app in world.apps.values() for record in app.live().values()] == [ANN["phone"]] * 2

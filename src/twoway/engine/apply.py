@@ -12,7 +12,7 @@ from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import receipts
-from twoway.engine.observe import gather, keep
+from twoway.engine.observe import gather
 from twoway.engine.run import Run
 from twoway.ports import Consistency
 from twoway.sdk.errors import ConnectorError, TryLater
@@ -78,7 +78,8 @@ async def _still_right(
 ) -> list[tuple[StagedOperation, Record | None]]:
     """The operations whose records still are as they were decided on, with the target as it was just read, if it was.
 
-    The others are superseded, with what was read instead: they are decided again.
+    The others are superseded, and decided again from what is read then: what was read here may be older than a write
+    of ours that went to the very record meanwhile, on its way in the other direction.
     """
     gave = await _read_sources(run, side, batch)
     have = await _read_targets(run, side, batch)
@@ -100,12 +101,8 @@ async def _still_right(
             ready.append((operation, target if isinstance(target, Record) else None))
     if moved:
         with run.commit("superseded"):
-            keep(
-                run,
-                side.other,
-                {o.counterpart_id or "": a for o, _ in moved if (a := gave.get(o.counterpart_id or ""))},
-            )
-            keep(run, side, {o.record_id or "": a for o, _ in moved if (a := have.get(o.record_id or ""))})
+            receipts.look_again(run, side.other, {o.counterpart_id or "" for o, _ in moved} & gave.keys())
+            receipts.look_again(run, side, {o.record_id or "" for o, _ in moved} & have.keys())
             for operation, reason in moved:
                 receipts.supersede(run, operation, reason)
     return ready

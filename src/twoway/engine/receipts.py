@@ -237,6 +237,10 @@ def settle_update(run: Run, operation: StagedOperation, stored: Values, version:
     if link is None:
         return
     moved = moved_bases(edit, stored, link.bases)
+    decided = [name for name, rule in edit.rules.items() if rule == DECIDED]
+    # What the other side held when a person decided is known: whoever goes back to what it held before that edits it.
+    judged = store.attention.values(link.id, edit.side.other)
+    moved[edit.side.other].update({name: judged[name] for name in decided if name not in edit.given and name in judged})
     bases: dict[Side, Values] = {side: {**link.bases[side], **moved[side]} for side in Side}
     store.links.set_bases(link.id, bases)
     differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
@@ -247,7 +251,6 @@ def settle_update(run: Run, operation: StagedOperation, stored: Values, version:
     store.links.set_side(link.id, edit.side, fp, version or link.versions[edit.side], receipt)
     if run.pair.match_fields & edit.changed.keys():
         store.links.set_keys(pair.id, edit.side, [(link.ids[edit.side], run.mapping(edit.side).keys(bases[edit.side]))])
-    decided = [name for name, rule in edit.rules.items() if rule == DECIDED]
     store.attention.carried_out(link.id, [name for name in decided if name in edit.given])
     # A verdict that both sides were told stands until both are seen to have taken it: one of the writes may fail.
     halves = {name: stored[name] for name in decided if name not in edit.given}

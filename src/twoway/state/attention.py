@@ -112,6 +112,11 @@ class Attention:
             [(dumps(value), link, field) for field, value in values.items()],
         )
 
+    def values(self, link: int, side: Side) -> dict[str, Value]:
+        """What one side held of each field in conflict when that was opened, or holds by a verdict."""
+        rows = self._db.run(f"SELECT field, {side.value}_value FROM conflict WHERE link = ?", (link,))
+        return {field: loads(value) for field, value in rows}
+
     def has_verdicts(self, link: int) -> bool:
         """Whether a verdict is still to be carried out, or to be seen to have been."""
         return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? AND state = 'decided' LIMIT 1", (link,)))

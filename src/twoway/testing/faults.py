@@ -38,8 +38,8 @@ class Weather(Protocol):
 
     def say(self, what: str) -> None: ...
 
-    def later(self, connector: MemoryConnector, write: Write) -> None:
-        """This write lands within the request's lifetime."""
+    def later(self, connector: MemoryConnector, write: Write, until: Instant) -> None:
+        """This write lands by then."""
 
     def leaves(self, connector: MemoryConnector, writes: Sequence[Write]) -> None:
         """These are on their way."""
@@ -89,12 +89,16 @@ class Unreliable(MemoryConnector):
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         weather = self._weather
         weather.leaves(self, writes)
+        left = weather.now()
         await self._travel("apply")
+        if weather.now() - left > self.app.manner.request_lifetime:
+            # Another process worked on the pair meanwhile; a request that is this old is dropped on its way.
+            raise TryLater("no answer", sent=True)
         if weather.strikes("LOST on the way", 0.05):
             raise TryLater("no answer", sent=True)
         if weather.strikes("LOST, to land late", 0.05):
             for write in writes:
-                weather.later(self, write)
+                weather.later(self, write, left + self.app.manner.request_lifetime)
             return [Receipt.unknown("no answer")] * len(writes)
         receipts = [self._one(write) for write in writes]
         weather.say("answers " + ", ".join(receipt.outcome for receipt in receipts))

@@ -445,9 +445,9 @@ def _freed(ledger: Ledger) -> set[str]:
 
 
 def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
-    """No record was created while another with its key had been there since before the cycle's listings."""
-    app = ledger.apps[side]
-    hidden = ledger.found.hidden.get(app.name, set())
+    """No record was created while another with its key had been there since before the cycle's listings; nor, where
+    these may overlook what was edited just then and the app refuses no double, had been left alone."""
+    app, hidden = ledger.apps[side], ledger.found.hidden.get(ledger.apps[side].name, set())
     for change, key in [(one.change, one.key) for one in ledger.standings[side] if one.change.who == "engine"]:
         if change.kind != "create":
             continue
@@ -455,18 +455,19 @@ def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
         for one in app.records:
             if one == change.id or one in hidden or key is None:
                 continue
-            if _held_since(ledger.standings_of(one), key, horizon, change.seq):
+            lags = bool(app.manner.lag and not app.manner.unique)
+            if _held_since(ledger.standings_of(one), key, horizon, change.seq, restless=lags):
                 yield f"double: {change.id} with the key of {one}"
 
 
-def _held_since(standings: Sequence[Standing], key: int, horizon: Instant, until: int) -> bool:
+def _held_since(standings: Sequence[Standing], key: int, horizon: Instant, until: int, *, restless: bool) -> bool:
     """Whether a record was live, in or out of scope, and held this key from the horizon to the log's entry `until`."""
     alive, before = False, Standing(Change(0, 0, "", "", "", {}), None, False)
     for one in standings:
         change = one.change
         if change.seq >= until:
             break
-        moved = one.key != before.key or one.out != before.out or change.kind != "update"
+        moved = restless or one.key != before.key or one.out != before.out or change.kind != "update"
         if change.at >= horizon and moved:
             return False
         alive = change.kind in ("create", "update", "restore") and (alive or change.kind != "update")

@@ -161,9 +161,8 @@ class Simulator:
             self.say(f"lands late: {one[1].write(one[2]).outcome}")
         clock.advance(max(0, until - clock.now()) / 1000)
 
-    def later(self, connector: MemoryConnector, write: Write) -> None:
-        delay = self.rng.randint(0, connector.app.manner.request_lifetime)
-        self._late.append((self.now() + delay, connector, write))
+    def later(self, connector: MemoryConnector, write: Write, until: Instant) -> None:
+        self._late.append((self.rng.randint(self.now(), until), connector, write))
 
     def leaves(self, connector: MemoryConnector, writes: Sequence[Write]) -> None:
         for write in writes:
