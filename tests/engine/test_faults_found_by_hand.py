@@ -265,7 +265,7 @@ def test_who_goes_back_to_the_first_value_while_a_verdict_is_carried_out_has_edi
     world.right.human_update("there-1", phone="3")
     cycles(world, 1)
     world.decide(world.store.attention.conflicts()[0].id, "9")
-    gone_back = []
+    gone_back: list[str] = []
 
     def go_back(name: str) -> None:
         if name == "before here.apply:update" and not gone_back:
