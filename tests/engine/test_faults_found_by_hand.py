@@ -276,3 +276,34 @@ def test_who_goes_back_to_the_first_value_while_a_verdict_is_carried_out_has_edi
     cycles(world, 4)
     assert gone_back
     assert [record["phone"] for app in world.apps.values() for record in app.live().values()] == [ANN["phone"]] * 2
+
+
+def test_two_creates_in_doubt_of_which_one_is_set_aside_hold_up_nobody_for_ever() -> None:
+    """Whoever is set aside is read again only when something happens: the other create does not wait for that."""
+    rough = Manner(resolution=1_000, find=Consistency.NONE)
+    lagging = Manner(resolution=1, lag=1_000, find=Consistency.NONE)
+
+    class LosesAll(MemoryConnector):
+        async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+            if Loses.lost:
+                Loses.lost -= 1
+                if self.app.name == "there":
+                    return [Receipt.unknown("no answer")] * len(writes)
+                await super().apply(writes)
+                return [Receipt.unknown("no answer")] * len(writes)
+            return await super().apply(writes)
+
+    manners = {Side.LEFT: rough, Side.RIGHT: lagging}
+    world = World(manners=manners, connect=LosesAll, settle=8_000, tuning=Tuning())
+    world.left.human_create(**ANN)
+    world.right.human_create(email="bob@example.org", name="Bob", phone="2")
+    Loses.lost = 2
+    cycles(world, 1)
+    made = next(record for record in world.left.records if record != "here-1")
+    world.left.human_update(made, name="Robert")
+    world.clock.advance(14)
+    world.right.human_update("there-1", phone="3")
+    cycles(world, 4, after=4)
+    world.right.human_create(email="cid@example.org", name="Cid", phone="4")
+    cycles(world, 6, after=15)
+    assert "Cid" in {record["name"] for record in world.left.live().values()}

@@ -253,11 +253,11 @@ class Observations:
         return [row[0] for row in rows]
 
     def heard_of(self, pair: int, side: Side, since: Instant) -> bool:
-        """Whether an unlinked record that may have been created since then has not been read by id yet."""
+        """Whether an unlinked record that may have been created since then is still to be read by id."""
         return bool(
             self._db.one(
                 "SELECT EXISTS (SELECT 1 FROM observation o WHERE o.pair = ? AND o.side = ? AND o.life = 'live' "
-                "AND o.hint = 1 AND (o.created IS NULL OR o.created >= ?) "
+                "AND o.hint = 1 AND o.due_at IS NOT NULL AND (o.created IS NULL OR o.created >= ?) "
                 f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id))",
                 (pair, side.value, since),
             )

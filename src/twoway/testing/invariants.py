@@ -41,8 +41,7 @@ def convergence(found: History, *, deletions: bool, told: bool = False) -> list[
     aside = {(row.side, row.record_id) for row in world.store.attention.parked(world.pair.id)}
     conflicts = {(row.link, row.field) for row in world.store.attention.conflicts(world.pair.id)}
     hidden = {record for ids in found.hidden.values() for record in ids} if told else set()
-    bad = []
-    linked: set[tuple[Side, str]] = set()
+    bad, linked = [], set[tuple[Side, str]]()
     for link in ledger.links:
         ids = list(link.ids.items())
         linked.update(ids)
@@ -348,24 +347,26 @@ def _rest(ledger: Ledger, side: Side, raw: RawValues) -> RawValues:
 
 
 def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
-    """Of the edits of one side, an older one is never written after a younger one."""
+    """Of the edits of one record, an older one is never carried over after a younger one."""
     if any(change.kind in ("merge", "restore") for app in ledger.apps.values() for change in app.log):
         return
-    newest: dict[tuple[str, str], int] = {}
+    newest: dict[tuple[str, str, str], int] = {}
     for change, operation in ledger.ours(side, "update"):
+        giver = operation.counterpart_id or ""
         for name, (_, new) in change.fields.items():
             if name not in ledger.texts or operation.edit.rules.get(name) in (UNDONE, DECIDED):
                 continue
             edits = [
                 edit.seq
-                for edit in ledger.edits(operation.counterpart_id or "", name)
+                for edit in ledger.edits(giver, name)
                 if edit.at <= change.at and ledger.same(name, edit.fields[name][1], new)
             ]
             if not edits:
                 continue
-            if edits[-1] < newest.get((change.id, name), 0) and not _was_undone(ledger, change.id):
+            place = giver, change.id, name
+            if edits[-1] < newest.get(place, 0) and not _was_undone(ledger, change.id):
                 yield f"back in time: {change.id} {name} = {new}"
-            newest[change.id, name] = max(edits[-1], newest.get((change.id, name), 0))
+            newest[place] = max(edits[-1], newest.get(place, 0))
 
 
 def _was_undone(ledger: Ledger, record_id: str) -> bool:
@@ -448,9 +449,8 @@ def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
     """No record was created while another with its key had been there since before the cycle's listings; nor, where
     these may overlook what was edited just then and the app refuses no double, had been left alone."""
     app, hidden = ledger.apps[side], ledger.found.hidden.get(ledger.apps[side].name, set())
-    for change, key in [(one.change, one.key) for one in ledger.standings[side] if one.change.who == "engine"]:
-        if change.kind != "create":
-            continue
+    made = [one for one in ledger.standings[side] if (one.change.who, one.change.kind) == ("engine", "create")]
+    for change, key, _ in made:
         horizon = ledger.found.sent[change.operation or ""].began - app.manner.lag - app.manner.resolution - _GRACE
         for one in app.records:
             if one == change.id or one in hidden or key is None:
@@ -478,8 +478,8 @@ def _held_since(standings: Sequence[Standing], key: int, horizon: Instant, until
 def _requests(found: History) -> list[str]:
     """What a history costs is bounded by what happened in it."""
     tally = found.tally
-    asked = tally["fetch"] + tally["find"] + tally["apply"]
     most = _REQUESTS[0] + _REQUESTS[1] * (tally["edits"] + tally["faults"] + tally["by hand"])
+    asked = tally["fetch"] + tally["find"] + tally["apply"]
     return [f"too many requests: {asked} for {most}"] if asked > most else []
 
 
