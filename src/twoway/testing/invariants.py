@@ -106,9 +106,10 @@ def _agree(ledger: Ledger, link: Link, name: str, left: Value, right: Value) -> 
 
 
 def _emptied(ledger: Ledger, record_id: str, name: str) -> set[str]:
-    """The elements that people took away from a set of a record all at once."""
+    """The elements that a set of a record had before people emptied it: in one go, or one by one between two reads."""
     edits = ledger.edits(record_id, name)
-    return {label for c in edits if not elements(c.fields[name][1]) for label in elements(c.fields[name][0])}
+    last = max((n for n, c in enumerate(edits) if not elements(c.fields[name][1])), default=-1)
+    return {label for c in edits[: last + 1] for label in elements(c.fields[name][0])}
 
 
 def safety(found: History) -> list[str]:
@@ -446,8 +447,7 @@ def _freed(ledger: Ledger) -> set[str]:
 
 
 def _doubles_of_the_old(ledger: Ledger, side: Side) -> Iterator[str]:
-    """No record was created while another with its key had been there since before the cycle's listings; nor, where
-    these may overlook what was edited just then and the app refuses no double, had been left alone."""
+    """No record was created while another with its key had been there (at rest, if listings lag) since before them."""
     app, hidden = ledger.apps[side], ledger.found.hidden.get(ledger.apps[side].name, set())
     made = [one for one in ledger.standings[side] if (one.change.who, one.change.kind) == ("engine", "create")]
     for change, key, _ in made:
