@@ -34,7 +34,7 @@ class Totals:
     blanks: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     """Updates that empty a field which is filled."""
     retried: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
-    """Creates, among the others, that passed the guard once before, and that the app refused."""
+    """Creates, among the others, whose content passed the guard once before and came to nothing."""
 
     @property
     def writes(self) -> int:
