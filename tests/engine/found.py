@@ -83,3 +83,20 @@ def undo(world: World, cycle: int) -> None:
         await run_undo(world.pair, world.store, world.clock, lease, plan.staging)
 
     asyncio.run(run())
+
+
+def written_by_one_cycle(world: World, first: str, second: str, between: Callable[[], object] = lambda: None) -> int:
+    """A cycle that carries two names of Ann over to there-1, since she is edited just before a write; its number."""
+    world.left.human_update("here-1", name=first)
+    world.right.human_update("there-1", phone="2")
+    left = [second]
+
+    def edits(point: str) -> None:
+        if point == "before here.apply:update" and left:
+            world.left.human_update("here-1", name=left.pop())
+            between()
+
+    world.fault = edits
+    cycles(world, 1)
+    world.fault = lambda _name: None
+    return max(row.id for row in world.store.pairs.cycles(world.pair.id))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo
+from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo, written_by_one_cycle
 from twoway.core.model import Page, Receipt, Side, Write
 from twoway.core.rules import Direction, GuardRules, Policy
 from twoway.core.spec import FieldSpec, Location
@@ -307,3 +307,34 @@ def test_two_creates_in_doubt_of_which_one_is_set_aside_hold_up_nobody_for_ever(
     world.right.human_create(email="cid@example.org", name="Cid", phone="4")
     cycles(world, 6, after=15)
     assert "Cid" in {record["name"] for record in world.left.live().values()}
+
+
+@pytest.mark.parametrize(
+    ("second", "back"),
+    [
+        pytest.param("Anne", {"name": "Ann"}, id="our own value in between is passed over"),
+        pytest.param("Ann", None, id="what was written to and fro is left as it is"),
+    ],
+)
+def test_the_undo_of_a_cycle_that_wrote_a_field_twice_leads_back_to_before_it(
+    second: str, back: dict[str, str] | None
+) -> None:
+    """Once two writes in one batch, the later of which restored the value in between."""
+    world = World()
+    linked(world)
+    cycle = written_by_one_cycle(world, "Anna", second)
+    assert [c.fields["name"][1] for c in world.right.log if c.who == "engine"] == ["Anna", second]
+
+    plan = plan_undo(world.pair, world.store, cycle)
+    assert [one.edit.changed for one in plan.staging if one.edit.side is Side.RIGHT] == ([back] if back else [])
+    undo(world, cycle)
+    cycles(world, 3)
+    assert world.right.live()["there-1"]["name"] == "Ann"
+
+
+def test_the_undo_of_a_cycle_that_wrote_a_field_twice_stops_at_what_a_person_wrote_between() -> None:
+    world = World(replace(plain_spec(), conflict=Policy.LEFT))
+    linked(world)
+    cycle = written_by_one_cycle(world, "Anna", "Anne", lambda: world.right.human_update("there-1", name="A"))
+    undo(world, cycle)
+    assert world.right.live()["there-1"]["name"] == "A"

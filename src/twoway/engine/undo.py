@@ -4,6 +4,7 @@ An undo moves only the base of the side that it writes, and remembers the pair o
 while they show just these, nothing is carried over again.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,10 +39,24 @@ def plan_undo(pair: PairContext, store: Store, cycle: int) -> UndoPlan:
     """What undoing a cycle would write. Each record is looked at again just before its write."""
     staging: list[Staging] = []
     left_alone: list[str] = []
+    removed: set[tuple[Side, int | None]] = set()
+    updates: dict[tuple[Side, str | None], list[StagedOperation]] = defaultdict(list)
     for operation in store.operations.of_cycle(cycle):
         if operation.state != State.DONE.value:
             continue
-        made, reason = _reverse(pair, store, operation)
+        if operation.edit.kind is Kind.UPDATE:
+            updates[operation.side, operation.record_id].append(operation)
+            continue
+        made, reason = _reverse_other(pair, store, operation)
+        if made is not None:
+            staging.append(made)
+            removed.add((made.edit.side, made.link))
+        if reason:
+            left_alone.append(reason)
+    for (side, _), written in updates.items():
+        if (side, written[-1].link) in removed:
+            continue
+        made, reason = _reverse_updates(pair, store, written)
         if made is not None:
             staging.append(made)
         if reason:
@@ -50,38 +65,50 @@ def plan_undo(pair: PairContext, store: Store, cycle: int) -> UndoPlan:
     return UndoPlan(cycle, lines, tuple(left_alone), tuple(staging))
 
 
-def _reverse(pair: PairContext, store: Store, operation: StagedOperation) -> tuple[Staging | None, str]:
+def _reverse_other(pair: PairContext, store: Store, operation: StagedOperation) -> tuple[Staging | None, str]:
     account = pair.apps[operation.side].account
-    edit = operation.edit
-    if edit.kind in (Kind.DELETE, Kind.ARCHIVE):
-        where = f"{account}:{operation.record_id}"
-        return None, f"{where} was {edit.kind}d: restore it in the app; its values are in `twoway history`"
-    if edit.kind is Kind.CREATE:
+    if operation.edit.kind is Kind.CREATE:
         return _reverse_create(pair, store, operation, account)
-    link = None if operation.link is None else store.links.get(operation.link)
-    if link is None or link.ids[operation.side] != operation.record_id:
-        return None, f"{account}:{operation.record_id} is no longer linked"
+    where = f"{account}:{operation.record_id}"
+    return None, f"{where} was {operation.edit.kind}d: restore it in the app; its values are in `twoway history`"
+
+
+def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOperation]) -> tuple[Staging | None, str]:
+    """One write that takes back all that a cycle wrote to one record, the last of it first."""
+    last = written[-1]
+    account = pair.apps[last.side].account
+    link = None if last.link is None else store.links.get(last.link)
+    if link is None or link.ids[last.side] != last.record_id:
+        return None, f"{account}:{last.record_id} is no longer linked"
     if store.operations.in_flight(link.id):
-        return None, f"{account}:{operation.record_id} has another write under way: undo it when that is known"
-    stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
-    base = link.bases[operation.side]
-    unedited = {name: old for name, old in edit.expect.items() if base.get(name) == stored.get(name)}
-    consent = {name for name in unedited if _opts_in(pair, name, stored.get(name))}
-    back = {name: old for name, old in unedited.items() if name not in consent}
-    edited = sorted(set(edit.expect) - set(unedited))
-    reasons = [f"{', '.join(edited)}: changed since"] if edited else []
+        return None, f"{account}:{last.record_id} has another write under way: undo it when that is known"
+    base = link.bases[last.side]
+    unedited: dict[str, Value] = {}
+    ended: set[str] = set()
+    for operation in reversed(written):
+        stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
+        for name in operation.edit.expect.keys() - ended:
+            # What a person wrote between two of our writes, or after them, is theirs: there the way back ends.
+            if unedited.get(name, base.get(name)) == stored.get(name):
+                unedited[name] = operation.edit.expect[name]
+            else:
+                ended.add(name)
+    edited = ended - unedited.keys()
+    consent = {name for name in unedited if _opts_in(pair, name, base.get(name))}
+    back = {name: old for name, old in unedited.items() if name not in consent and old != base.get(name)}
+    reasons = [f"{', '.join(sorted(edited))}: changed since"] if edited else []
     reasons += [f"{name}: an opt-out is not taken back; only the person may opt in again" for name in sorted(consent)]
-    reason = f"{account}:{operation.record_id} {'; '.join(reasons)}" if reasons else ""
+    reason = f"{account}:{last.record_id} {'; '.join(reasons)}" if reasons else ""
     if not back:
         return None, reason
     reverse = Edit(
-        operation.side,
+        last.side,
         Kind.UPDATE,
         changed=back,
-        expect={name: stored[name] for name in back},
+        expect={name: base.get(name) for name in back},
         rules=dict.fromkeys(back, UNDONE),
     )
-    return _staging(reverse, operation, link.id), reason
+    return _staging(reverse, written[0], link.id), reason
 
 
 def _opts_in(pair: PairContext, name: str, stored: Value) -> bool:

@@ -252,25 +252,6 @@ def _over_edits(ledger: Ledger, side: Side) -> Iterator[str]:
                 yield f"deleted over an edit: {change.id} {name} = {value}"
 
 
-def _overwritten(ledger: Ledger, side: Side) -> Iterator[str]:
-    """What is written as if only the other side had changed replaces nothing that a person set here meanwhile."""
-    app = ledger.apps[side]
-    if any(change.kind in ("merge", "restore") for one in ledger.apps.values() for change in one.log):
-        return
-    for change, operation in ledger.ours(side, "update"):
-        for name, (old, _) in change.fields.items():
-            rule = ledger.rule(name)
-            if operation.edit.rules.get(name) != "changed" or name not in ledger.texts or old in (None, UNREADABLE):
-                continue
-            if rule.direction is not Direction.BOTH or rule.blank is not Blank.PROPAGATE:
-                continue
-            last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
-            if not last or last[-1].who != "human" or _was_undone(ledger, change.id):
-                continue
-            if not ledger.ever_held(side.other, name, old) and not ledger.unseen(app, change, last[-1]):
-                yield f"overwritten: {change.id} {name} = {old}"
-
-
 def _scoped(ledger: Ledger, side: Side) -> Iterator[str]:
     """Nothing is carried over from, or to, a record that had left the scope before the cycle began."""
     for change, operation in ledger.ours(side, "create", "update"):
@@ -365,51 +346,9 @@ def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
             if not edits:
                 continue
             place = giver, change.id, name
-            if edits[-1] < newest.get(place, 0) and not _was_undone(ledger, change.id):
+            if edits[-1] < newest.get(place, 0) and change.id not in decisions.undone(ledger):
                 yield f"back in time: {change.id} {name} = {new}"
             newest[place] = max(edits[-1], newest.get(place, 0))
-
-
-def _was_undone(ledger: Ledger, record_id: str) -> bool:
-    return any(
-        one.undoes is not None and record_id in (one.record_id, one.counterpart_id)
-        for one in ledger.operations.values()
-    )
-
-
-def _undone(ledger: Ledger, side: Side) -> Iterator[str]:
-    """An undo restores just the fields that nobody has edited since, and nothing but a later edit moves them again."""
-    app = ledger.apps[side]
-    for change, operation in ledger.ours(side, "update"):
-        if operation.undoes is None:
-            continue
-        first = ledger.operations[operation.undoes]
-        source = operation.counterpart_id or ""
-        root = first
-        while root.undoes is not None:
-            root = ledger.operations[root.undoes]
-        # Nothing was decided for these records as long as one undo after another was under way.
-        since = ledger.began(root)
-        for name in sorted(change.fields.keys() & operation.edit.changed.keys()):
-            if not ledger.same(name, operation.edit.changed[name], first.edit.expect.get(name)):
-                yield f"undo restored another value: {change.id} {name}"
-            before = [c for c in ledger.log(change.id) if c.seq < change.seq and name in c.fields]
-            edited = before and before[-1].who == "human" and not ledger.unseen(app, change, before[-1])
-            if edited and not ledger.same(name, before[-1].fields[name][1], operation.edit.expect[name]):
-                yield f"undo over an edit: {change.id} {name}"
-            after = [c for c in ledger.log(change.id) if c.seq > change.seq and name in c.fields]
-            if not after or after[0].who == "human" or ledger.operation(after[0]).undoes is not None:
-                continue
-            moved = [c for c in (*ledger.edits(source, name), *ledger.edits(change.id, name)) if c.at >= since]
-            rule = ledger.operation(after[0]).edit.rules.get(name)
-            elsewhere = ledger.operation(after[0]).counterpart_id != operation.counterpart_id
-            if not moved and not elsewhere and rule != DECIDED and not _merged_into(ledger, change.id, source):
-                yield f"undo undone: {change.id} {name} by {rule}"
-
-
-def _merged_into(ledger: Ledger, *records: str) -> bool:
-    apps = ledger.apps.values()
-    return any(one.merged_into in records for app in apps for one in app.records.values() if one.merged_into)
 
 
 def _creates(ledger: Ledger, side: Side) -> list[tuple[Change, str]]:
@@ -485,7 +424,6 @@ def _requests(found: History) -> list[str]:
 
 _CHECKS = (
     _lost,
-    _overwritten,
     _invented,
     _planned,
     _unproved,
@@ -495,6 +433,5 @@ _CHECKS = (
     _back_in_time,
     _doubles_of_the_old,
     _came_back,
-    _undone,
     *decisions.CHECKS,
 )
