@@ -88,7 +88,7 @@ class Attention:
         found: dict[int, dict[str, Verdict]] = {}
         for link, field, left, right, verdict in self._db.run(
             "SELECT c.link, c.field, c.left_value, c.right_value, c.verdict FROM json_each(?) j "
-            "JOIN conflict c ON c.link = j.value AND c.state = 'decided'",
+            "CROSS JOIN conflict c ON c.link = j.value AND c.state = 'decided'",
             (dumps(sorted(links)),),
         ):
             found.setdefault(link, {})[field] = Verdict(loads(left), loads(right), loads(verdict))

@@ -53,7 +53,7 @@ class Links:
         """The ids of the links of these records."""
         text = self._db.one(
             "SELECT json_group_array(l.id) FROM json_each(?) j "
-            f"JOIN link l ON l.pair = ? AND l.{side.value}_id = j.value",
+            f"CROSS JOIN link l ON l.pair = ? AND l.{side.value}_id = j.value",
             (dumps(list(record_ids)), pair),
         )
         return list(loads(text))
@@ -65,7 +65,7 @@ class Links:
     def many(self, ids: Iterable[int]) -> dict[int, Link]:
         """The links that still live, by id."""
         rows = self._db.run(
-            f"SELECT {LINK_COLUMNS} FROM json_each(?) j JOIN link l ON l.id = j.value", (dumps(sorted(ids)),)
+            f"SELECT {LINK_COLUMNS} FROM json_each(?) j CROSS JOIN link l ON l.id = j.value", (dumps(sorted(ids)),)
         )
         return {row[0]: link_row(row) for row in rows}
 
@@ -187,7 +187,7 @@ class Links:
             "WHEN EXISTS (SELECT 1 FROM mark m WHERE m.pair = k.pair AND m.side = k.side "
             "  AND m.record_id = k.record_id AND m.kind <> 'left_out') "
             f"OR (k.side, k.record_id) IN ({CREATES_IN_FLIGHT}) THEN 'aside' ELSE 'free' END "
-            "FROM json_each(?) j JOIN match_key k "
+            "FROM json_each(?) j CROSS JOIN match_key k "
             "ON k.pair = ? AND k.slot = j.value ->> 0 AND k.key = j.value ->> 1 "
             "LEFT JOIN link ll ON k.side = 'left' AND ll.pair = k.pair AND ll.left_id = k.record_id "
             "LEFT JOIN link lr ON k.side = 'right' AND lr.pair = k.pair AND lr.right_id = k.record_id "
@@ -243,7 +243,7 @@ class Links:
     def marks(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, Mark]:
         """The marks of these records, by id."""
         rows = self._db.run(
-            "SELECT m.record_id, m.kind, m.reason, m.fp FROM json_each(?) j JOIN mark m "
+            "SELECT m.record_id, m.kind, m.reason, m.fp FROM json_each(?) j CROSS JOIN mark m "
             "ON m.pair = ? AND m.side = ? AND m.record_id = j.value",
             (dumps(sorted(record_ids)), pair, side.value),
         )

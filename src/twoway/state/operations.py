@@ -252,7 +252,8 @@ class Operations:
         """Whether one of these has not been looked for by an earlier cycle; now it has."""
         ids = dumps([row.id for row in rows])
         first = self._db.run(
-            "SELECT p.id FROM json_each(?) j JOIN operation p ON p.id = j.value WHERE p.reason IS NULL OR p.reason = ?",
+            "SELECT p.id FROM json_each(?) j CROSS JOIN operation p ON p.id = j.value "
+            "WHERE p.reason IS NULL OR p.reason = ?",
             (ids, f"looked for by cycle {cycle}"),
         ).fetchall()
         self._db.many(
