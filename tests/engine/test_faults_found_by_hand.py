@@ -338,3 +338,29 @@ def test_the_undo_of_a_cycle_that_wrote_a_field_twice_stops_at_what_a_person_wro
     cycle = written_by_one_cycle(world, "Anna", "Anne", lambda: world.right.human_update("there-1", name="A"))
     undo(world, cycle)
     assert world.right.live()["there-1"]["name"] == "A"
+
+
+class Drops(MemoryConnector):
+    """A connector of which the creates get lost on the way."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if self.app.name == "there" and writes[0].kind == "create":
+            return [Receipt.unknown("no answer")] * len(writes)
+        return await super().apply(writes)
+
+
+def test_an_undo_takes_nothing_away_of_which_it_is_only_believed_that_we_made_it() -> None:
+    """What looks just like what we sent may be somebody else's, where the answer was lost and the app has no marker."""
+    world = World(manners={Side.RIGHT: Manner(created_times=False)}, connect=Drops)
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (row,) = world.store.pairs.cycles(world.pair.id)
+    world.right.human_create(**ANN)
+    cycles(world, 5, after=30)
+    assert world.store.links.count(world.pair.id) == 1
+
+    plan = plan_undo(world.pair, world.store, row.id)
+    assert plan.staging == ()
+    assert "there:there-1 was found when the answer to its creation was lost" in plan.left_alone[0]
+    undo(world, row.id)
+    assert list(world.right.live()) == ["there-1"]

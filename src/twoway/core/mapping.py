@@ -24,11 +24,12 @@ from twoway.core.scope import Scope
 from twoway.core.spec import FieldSpec, MappingError, MappingSpec, SideSpec, SpecProblem
 from twoway.core.spec_check import check_spec
 from twoway.core.transforms import ABSENT, Plain
-from twoway.core.types import TYPES, ValueType, make_type
+from twoway.core.types import TYPES, ValueType, as_it_is, make_type, parse_string
 
 _FORMS: Final = 1
 """To be raised when a canonical form changes: stored fingerprints and bases were made with the older one."""
 _NOTHING: Final[abc.Mapping[str, Any]] = {}
+_NO_FIELDS: Final[frozenset[str]] = frozenset()
 _SIGN: Final = 1 << 63
 
 
@@ -59,7 +60,10 @@ class SideMapping:
         "_plain",
         "_scope",
         "_seed",
+        "_sent_as_is",
         "_shapes",
+        "_texts",
+        "_whole",
         "account",
         "collection",
         "on_create",
@@ -87,21 +91,33 @@ class SideMapping:
         self._seed = seed
         self._codecs = dict(codecs)
         self._shapes = {name: kind.shape for name, kind in kinds.items()}
-        # A plain field, nearly all of them, is read in the loop below, without a call for its accessor.
+        # Plain fields, nearly all of them, are read in loops of their own, without a call for the accessor; and most of
+        # these, plain text, without one for the type.
+        plain = {name: codec for name, codec in codecs.items() if isinstance(codec.accessor, Plain)}
+        self._texts = tuple((name, one.accessor.apps[0]) for name, one in plain.items() if one.read is parse_string)
         self._plain = tuple(
-            (name, codec.accessor.app, codec.read)
-            for name, codec in codecs.items()
-            if isinstance(codec.accessor, Plain)
+            (name, one.accessor.apps[0], one.read) for name, one in plain.items() if one.read is not parse_string
         )
-        self._others = tuple((name, codec) for name, codec in codecs.items() if not isinstance(codec.accessor, Plain))
+        self._others = tuple((name, codec) for name, codec in codecs.items() if name not in plain)
+        self._sent_as_is = {name: one.accessor.apps[0] for name, one in plain.items() if one.write is as_it_is}
+        self._whole = frozenset(name for name, codec in codecs.items() if codec.accessor.whole)
         self._folds = tuple(tuple((name, fold) for name in key if (fold := kinds[name].fold)) for key in match)
 
     def decode(self, values: RawValues) -> Decoded:
         """The canonical values of a record's raw values. Never raises for what an app may hold."""
         found: dict[str, Value] = {}
         problems: dict[str, str] = {}
-        overlooked: frozenset[str] = frozenset()
+        overlooked = _NO_FIELDS
         get = values.get
+        for name, app in self._texts:
+            raw = get(app, ABSENT)
+            if raw.__class__ is str and raw.isascii():
+                found[name] = raw or None
+            elif raw is not ABSENT:
+                try:
+                    found[name] = parse_string(raw)
+                except Invalid as error:
+                    problems[name] = error.why
         for name, app, read in self._plain:
             raw = get(app, ABSENT)
             if raw is not ABSENT:
@@ -148,7 +164,11 @@ class SideMapping:
         `Invalid` as `encode` does.
         """
         out: dict[str, Raw] = dict(self.on_create)
+        sent_as_is = self._sent_as_is
         for name, value in values.items():
+            if value is not None and name in sent_as_is:
+                out[sent_as_is[name]] = value
+                continue
             codec = self._codecs.get(name)
             if codec is None or value is None:
                 continue
@@ -161,8 +181,7 @@ class SideMapping:
 
     def needs_current(self, fields: Iterable[str]) -> bool:
         """Whether writing one of these canonical fields needs the record's current raw values."""
-        codecs = self._codecs
-        return any(name in codecs and codecs[name].accessor.whole for name in fields)
+        return not self._whole.isdisjoint(fields)
 
     def app_fields(self, field: str) -> tuple[str, ...]:
         """The app's fields that hold a canonical field; none where it does not live on this side."""

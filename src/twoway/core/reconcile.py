@@ -155,13 +155,14 @@ def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
     Blanks are not sent, one-way fields only in their direction. Of consent only "out" is sent: what a new record
     says otherwise is the `on_create` of the mapping, which a person wrote.
     """
-    sent: dict[str, Value] = {}
-    for name, rule in sorted(rules.fields.items()):
-        value = values.get(name)
-        if value is None or not rule.direction.writes(side) or (rule.shape is Shape.CONSENT and value != OPTED_OUT):
-            continue
-        sent[name] = value
-    return Edit(side, Kind.CREATE, changed=sent, given=dict(sorted(values.items())), rules={"*": why})
+    sent = {
+        name: value
+        for name, rule in rules.fields.items()
+        if (value := values.get(name)) is not None
+        and rule.direction.writes(side)
+        and (rule.shape is not Shape.CONSENT or value == OPTED_OUT)
+    }
+    return Edit(side, Kind.CREATE, changed=sent, given=dict(values), rules={"*": why})
 
 
 def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:

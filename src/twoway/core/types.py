@@ -98,7 +98,7 @@ def make_type(
         "json": lambda: parse_json,
         "consent": lambda: parse_consent,
     }
-    return ValueType(name, _SHAPES.get(name, Shape.SCALAR), parsers[name](), _same, _FOLDS.get(name, _fold_text))
+    return ValueType(name, _SHAPES.get(name, Shape.SCALAR), parsers[name](), as_it_is, _FOLDS.get(name, _fold_text))
 
 
 _SHAPES: Final[Mapping[str, Shape]] = {
@@ -109,7 +109,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
 }
 
 
-def _same(value: Value) -> Raw:
+def as_it_is(value: Value) -> Raw:
     """Canonical values are JSON-native, and connectors take them as they are: a number is its decimal string."""
     return value
 

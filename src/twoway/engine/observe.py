@@ -5,7 +5,7 @@ an operation that fails. A listing that may lag only gives hints; hints are fetc
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from twoway.core.guard import short_listing
 from twoway.core.mapping import Decoded
@@ -66,11 +66,11 @@ async def _changes(run: Run, side: Side, cursor: str) -> bool:
         pages += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
-        news = _news(run, side, _sightings(run, side, page.records, hint=lagging, settle=settle))
+        news = _news(run, side, _read(run, side, page.records), hint=lagging)
         moved = page.cursor is not None and page.cursor != cursor
         if moved or any(news) or page.gone or page.merged or page.ids:
             with run.commit(f"observe:{app.account}"):
-                _store(run, side, news)
+                _store(run, side, news, hint=lagging, settle=settle)
                 _absences(run, side, page, lagging=lagging)
                 if moved:
                     run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
@@ -96,11 +96,12 @@ async def _snapshot(run: Run, side: Side) -> None:
         cursor, last = page.cursor, page.last
         if not window or (len(window) < pair.tuning.window and not last):
             continue
-        news = _news(run, side, _sightings(run, side, window, hint=lagging, settle=0))
-        listed.add(store.links.numbers(pair.id, side, [record.id for record in window]))
+        read = _read(run, side, window)
+        listed.add(store.links.numbers(pair.id, side, list(read)))
+        news = _news(run, side, read, hint=lagging)
         if any(news):
             with run.commit(f"observe:{app.account}"):
-                _store(run, side, news)
+                _store(run, side, news, hint=lagging, settle=0)
         run.counts[f"listed {side}"] += len(window)
         window = []
     linked = store.links.count(pair.id)
@@ -117,69 +118,75 @@ async def _snapshot(run: Run, side: Side) -> None:
         store.pairs.set_cursor(pair.id, side, feed)
 
 
-_Sighting = tuple[Observation, Decoded]
+_Reading = tuple[Record, Decoded, int]
+"""A record, its canonical values, and their fingerprint."""
 
 
-def _sightings(run: Run, side: Side, records: Iterable[Record], *, hint: bool, settle: int) -> list[_Sighting]:
-    """Decode records into rows of the state; of one that is listed twice, the last."""
-    mapping, now = run.mapping(side), run.now
-    rows = {}
-    for record in records:
-        decoded = mapping.decode(record.values)
-        edited = now if record.modified is None else record.modified
-        rows[record.id] = (
-            Observation(
-                side,
-                record.id,
-                mapping.fingerprint(decoded),
-                "live",
-                None,
-                decoded.values,
-                decoded.problems,
-                record.version,
-                record.modified,
-                record.created,
-                mapping.field_times(record),
-                record.marker,
-                hint,
-                now,
-                # An app whose clock is ahead must not make its records wait for it.
-                min(max(now, edited + settle), now + settle),
-                overlooked=decoded.overlooked,
-            ),
-            decoded,
-        )
-    return list(rows.values())
+def _read(run: Run, side: Side, records: Iterable[Record]) -> dict[str, _Reading]:
+    """Records by id; of one that is listed twice, the last."""
+    decode, fingerprint = run.mapping(side).decode, run.mapping(side).fingerprint
+    return {record.id: (record, decoded := decode(record.values), fingerprint(decoded)) for record in records}
 
 
-def _news(run: Run, side: Side, rows: Sequence[_Sighting]) -> tuple[list[_Sighting], list[tuple[str, str | None]]]:
+_News = tuple[list[_Reading], list[tuple[str, str | None]]]
+
+
+def _news(run: Run, side: Side, read: Mapping[str, _Reading], *, hint: bool) -> _News:
     """What differs from what was last seen of it, and the new versions of what was only touched."""
-    if not rows:
+    if not read:
         return [], []
-    seen = {row.record_id: (row.fp or 0, row.version) for row, _ in rows}
+    seen = {record_id: (fp, record.version) for record_id, (record, _, fp) in read.items()}
     changed, touched = run.store.observations.differing(run.pair.id, side, seen)
-    differing = set(changed)
-    versions = [] if rows[0][0].hint else [(record_id, seen[record_id][1]) for record_id in touched]
-    return [row for row in rows if row[0].record_id in differing], versions
+    versions = [] if hint else [(record_id, seen[record_id][1]) for record_id in touched]
+    return [read[record_id] for record_id in changed], versions
 
 
-def _store(run: Run, side: Side, news: tuple[list[_Sighting], list[tuple[str, str | None]]]) -> None:
+def _store(run: Run, side: Side, news: _News, *, hint: bool, settle: int) -> None:
     """Keep the news, within the caller's transaction."""
     changed, versions = news
-    _put(run, side, changed)
+    _put(run, side, changed, hint=hint, settle=settle)
     if versions:
         run.store.links.set_versions(run.pair.id, side, versions)
 
 
-def _put(run: Run, side: Side, rows: Sequence[_Sighting]) -> None:
-    if not rows:
+def _put(run: Run, side: Side, readings: Sequence[_Reading], *, hint: bool, settle: int) -> None:
+    if not readings:
         return
     store, pair = run.store, run.pair
-    rev = store.observations.next_rev()
-    store.observations.put(pair.id, [row._replace(rev=rev) for row, _ in rows])
+    rev, now = store.observations.next_rev(), run.now
+    store.observations.put(
+        pair.id, [_observation(run, side, one, rev, now, hint=hint, settle=settle) for one in readings]
+    )
     keys = run.mapping(side).keys
-    store.links.set_keys(pair.id, side, [(row.record_id, keys(decoded.values)) for row, decoded in rows])
-    run.counts[f"seen {side}"] += len(rows)
+    store.links.set_keys(pair.id, side, [(record.id, keys(decoded.values)) for record, decoded, _ in readings])
+    run.counts[f"seen {side}"] += len(readings)
+
+
+def _observation(
+    run: Run, side: Side, reading: _Reading, rev: int, now: Instant, *, hint: bool, settle: int
+) -> Observation:
+    record, decoded, fp = reading
+    edited = now if record.modified is None else record.modified
+    return Observation(
+        side,
+        record.id,
+        fp,
+        "live",
+        None,
+        decoded.values,
+        decoded.problems,
+        record.version,
+        record.modified,
+        record.created,
+        run.mapping(side).field_times(record),
+        record.marker,
+        hint,
+        now,
+        # An app whose clock is ahead must not make its records wait for it.
+        min(max(now, edited + settle), now + settle),
+        rev,
+        overlooked=decoded.overlooked,
+    )
 
 
 def _absences(run: Run, side: Side, page: Page, *, lagging: bool) -> None:
@@ -228,7 +235,7 @@ def keep(run: Run, side: Side, found: dict[str, Fetched]) -> None:
     """Store what a read by id showed, within the caller's transaction: this, unlike a listing, is proof."""
     now, observations = run.now, run.store.observations
     records = [answer for answer in found.values() if isinstance(answer, Record)]
-    _put(run, side, _sightings(run, side, records, hint=False, settle=0))
+    _put(run, side, list(_read(run, side, records).values()), hint=False, settle=0)
     absent = [answer for answer in found.values() if isinstance(answer, Absence)]
     rev = observations.next_rev() if absent else 0
     observations.put(

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twoway.core.model import Kind, Side, Value
+from twoway.core.model import MARKER, Kind, Side, Value
 from twoway.core.plan import State, Totals
 from twoway.core.reconcile import UNDONE, Edit
 from twoway.core.resolve import OPTED_OUT
@@ -130,7 +130,13 @@ def _reverse_create(
         return None, f"{account}:{operation.record_id} was created, and is by now another record"
     if store.operations.in_flight(link.id):
         return None, f"{account}:{operation.record_id} has another write under way: undo it when that is known"
-    kinds = pair.apps[operation.side].capabilities.kinds
+    capabilities = pair.apps[operation.side].capabilities
+    if operation.lost_at is not None and MARKER not in capabilities.find_fields:
+        return None, (
+            f"{account}:{operation.record_id} was found when the answer to its creation was lost, and may be somebody "
+            "else's: delete it in the app if it is not"
+        )
+    kinds = capabilities.kinds
     kind = Kind.ARCHIVE if Kind.ARCHIVE in kinds else Kind.DELETE
     if kind not in kinds:
         return None, f"{account}:{link.ids[operation.side]} was created, and {account} deletes nothing"

@@ -43,9 +43,9 @@ async def cursor_first(run: Run, side: Side, cursor: str) -> None:
         page = await app.changes(cursor)
         with run.commit("cursor"):
             run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
-        rows = observe._sightings(run, side, page.records, hint=False, settle=0)
+        news = observe._news(run, side, observe._read(run, side, page.records), hint=False)
         with run.commit("observe"):
-            observe._store(run, side, observe._news(run, side, rows))
+            observe._store(run, side, news, hint=False, settle=0)
             observe._absences(run, side, page, lagging=False)
         if page.last:
             return
@@ -147,7 +147,7 @@ READING: Final = (
         "a listing that lags is believed",
         "rule 9",
         "echo",
-        all_of(around(observe, "_sightings", no_hint), around(observe, "_absences", no_lag)),
+        all_of(around(observe, "_observation", no_hint), around(observe, "_absences", no_lag)),
         lively("name", manner_lag=30_000, manner_conditional=False),
     ),
     Fault(
