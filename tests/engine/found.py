@@ -7,7 +7,7 @@ import pytest
 
 from twoway.core.model import Page, Receipt, Write
 from twoway.engine.cycle import Ending, Kind
-from twoway.engine.undo import plan_undo, run_undo
+from twoway.engine.undo import UndoPlan, plan_undo, run_undo
 from twoway.sdk.errors import TryLater
 from twoway.testing.memory import MemoryConnector
 from twoway.testing.world import World
@@ -74,12 +74,12 @@ def dying(world: World, where: str, what: Callable[[], object] | None = None) ->
     world.fault = lambda _name: None
 
 
-def undo(world: World, cycle: int) -> None:
-    """A person takes a cycle back."""
+def undo(world: World, cycle: int, shown: UndoPlan | None = None) -> None:
+    """A person takes a cycle back, by the plan that they were shown."""
 
     async def run() -> None:
         lease = world.store.pairs.take(world.pair.id, "person", world.clock.now())
-        plan = plan_undo(world.pair, world.store, cycle)
+        plan = shown or plan_undo(world.pair, world.store, cycle)
         await run_undo(world.pair, world.store, world.clock, lease, plan.staging)
 
     asyncio.run(run())

@@ -1,12 +1,12 @@
 """Small histories that went wrong when people did something at twoway itself: approve, decide, undo, name records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo, written_by_one_cycle
-from twoway.core.model import Page, Receipt, Side, Write
+from twoway.core.model import Fetched, Page, Receipt, Side, Write
 from twoway.core.rules import Direction, GuardRules, Policy
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
@@ -22,6 +22,7 @@ from twoway.testing.world import World, plain_spec
 @pytest.fixture(autouse=True)
 def reset() -> None:
     Loses.lost = Busy.refused = 0
+    Sulks.sulking = False
 
 
 def test_a_plan_that_the_guard_holds_is_kept_for_people_to_approve() -> None:
@@ -364,3 +365,37 @@ def test_an_undo_takes_nothing_away_of_which_it_is_only_believed_that_we_made_it
     assert "there:there-1 was found when the answer to its creation was lost" in plan.left_alone[0]
     undo(world, row.id)
     assert list(world.right.live()) == ["there-1"]
+
+
+class Sulks(MemoryConnector):
+    """A connector that reads nothing by id for now, as long as it is told to."""
+
+    sulking = False
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        if self.sulking:
+            raise TryLater("out of reach")
+        return await super().fetch(ids)
+
+
+def test_two_cycles_that_wrote_one_record_are_undone_one_after_the_other() -> None:
+    """Once both undos waited for an app that was out of reach, and were then sent together, one over the other."""
+    plain = plain_spec()
+    name = replace(plain.fields[1], direction=Direction.TO_RIGHT)
+    world = World(replace(plain, fields=(plain.fields[0], name, *plain.fields[2:])), connect=Sulks)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 1)
+    world.right.human_update("there-1", name="Zoe")
+    cycles(world, 1)
+    second, first = [row.id for row in world.store.pairs.cycles(world.pair.id)][:2]
+    earlier = plan_undo(world.pair, world.store, first)
+    assert [one.edit.changed for one in earlier.staging] == [{"name": "Ann"}]
+    Sulks.sulking = True
+    undo(world, second)
+    (reason,) = plan_undo(world.pair, world.store, first).left_alone
+    assert reason == "there:there-1 has the undo of another cycle under way: undo it when that is done"
+    undo(world, first, earlier)
+    Sulks.sulking = False
+    cycles(world, 2)
+    assert world.right.live()["there-1"]["name"] == "Zoe"

@@ -7,6 +7,7 @@ import pytest
 
 from twoway.core import reconcile
 from twoway.core.model import Side
+from twoway.core.reconcile import Edit
 from twoway.core.resolve import Resolution
 from twoway.core.rules import Direction, Policy, Start
 from twoway.engine import decide
@@ -32,11 +33,9 @@ def left_wins(
     return Resolution(right=left.value, rule="changed") if found.conflict else found  # type: ignore[attr-defined]  # a view
 
 
-def never_to_the_left(
-    before: Callable[..., object], run: object, edit: object, *more: object, **named: object
-) -> object:
+def never_to_the_left(before: Callable[..., object], edit: Edit, *more: object) -> object:
     """Nothing is written to the left side."""
-    return None if edit.side is Side.LEFT else before(run, edit, *more, **named)  # type: ignore[attr-defined]  # an edit
+    return None if edit.side is Side.LEFT else before(edit, *more)
 
 
 @pytest.mark.parametrize(

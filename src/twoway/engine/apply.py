@@ -14,6 +14,7 @@ from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import receipts
 from twoway.engine.observe import gather
 from twoway.engine.run import Run
+from twoway.engine.settle import look_again
 from twoway.ports import Consistency
 from twoway.sdk.errors import ConnectorError, TryLater
 from twoway.state.rows import StagedOperation
@@ -53,8 +54,7 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
         run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
     with run.commit("receipts"):
-        for operation, receipt in zip(sent, answers, strict=True):
-            receipts.store(run, operation, receipt)
+        receipts.store(run, zip(sent, answers, strict=True))
     if error is not None:
         raise error
 
@@ -84,11 +84,12 @@ async def _still_right(
     gave = await _read_sources(run, side, batch)
     have = await _read_targets(run, side, batch)
     taken = await _find_existing(run, side, batch)
+    linked = _linked_by_now(run, side, batch)
     ready: list[tuple[StagedOperation, Record | None]] = []
     moved: list[tuple[StagedOperation, str]] = []
     for operation in batch:
         reason = (
-            _linked_meanwhile(run, operation)
+            ("it was linked since it was read" if operation.counterpart_id in linked else None)
             or _undone_meanwhile(run, operation)
             or _source_moved(run, operation, gave.get(operation.counterpart_id or ""))
             or _target_moved(run, operation, have.get(operation.record_id or ""))
@@ -101,8 +102,8 @@ async def _still_right(
             ready.append((operation, target if isinstance(target, Record) else None))
     if moved:
         with run.commit("superseded"):
-            receipts.look_again(run, side.other, {o.counterpart_id or "" for o, _ in moved} & gave.keys())
-            receipts.look_again(run, side, {o.record_id or "" for o, _ in moved} & have.keys())
+            look_again(run, side.other, {o.counterpart_id or "" for o, _ in moved} & gave.keys())
+            look_again(run, side, {o.record_id or "" for o, _ in moved} & have.keys())
             for operation, reason in moved:
                 receipts.supersede(run, operation, reason)
     return ready
@@ -118,14 +119,18 @@ async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) 
     listed = run.observed_at.get(giver, 0) if listing else 0
     # Of a side that this cycle did not list, nothing would tell what has become of a record since it was last read.
     oldest = now - run.pair.tuning.source_age if giver in run.observed_at else run.began
-    stale = []
-    for operation in batch:
-        if operation.counterpart_id is None or operation.undoes is not None:
-            continue
-        row = run.store.observations.get(run.pair.id, giver, operation.counterpart_id)
-        seen = max(listed, row.seen_at if row is not None else 0)
-        if seen < oldest or operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
-            stale.append(operation.counterpart_id)
+    given = {
+        operation.counterpart_id: operation.edit.kind
+        for operation in batch
+        if operation.counterpart_id is not None and operation.undoes is None
+    }
+    seen = run.store.observations.sightings(run.pair.id, giver, given) if listed < oldest else {}
+    stale = [
+        record_id
+        for record_id, kind in given.items()
+        if kind in (Kind.DELETE, Kind.ARCHIVE)
+        or max(listed, row.seen_at if (row := seen.get(record_id)) is not None else 0) < oldest
+    ]
     return await run.app(giver).fetch(stale) if stale else {}
 
 
@@ -169,12 +174,10 @@ async def _find_existing(run: Run, side: Side, batch: Sequence[StagedOperation])
     return found
 
 
-def _linked_meanwhile(run: Run, operation: StagedOperation) -> str | None:
-    """Whether the record to be carried over got a counterpart, by what the other side's app answered to a create."""
-    if operation.edit.kind is not Kind.CREATE or operation.link is not None or operation.counterpart_id is None:
-        return None
-    linked = run.store.links.of(run.pair.id, operation.side.other, operation.counterpart_id)
-    return None if linked is None else "it was linked since it was read"
+def _linked_by_now(run: Run, side: Side, batch: Sequence[StagedOperation]) -> set[str]:
+    """The records to be carried over by a create that got a counterpart, by what the app answered to another one."""
+    new = [one.counterpart_id for one in batch if one.edit.kind is Kind.CREATE and one.link is None]
+    return run.store.links.linked(run.pair.id, side.other, [one for one in new if one is not None]) if new else set()
 
 
 def _undone_meanwhile(run: Run, operation: StagedOperation) -> str | None:

@@ -4,7 +4,7 @@ Works through windows, each in one transaction. It is decided anew from the obse
 cycle staged and did not send plays no part.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from twoway.core.diff import Life, Seen, absorb_receipt
@@ -15,8 +15,8 @@ from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.core.rules import Direction
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
-from twoway.engine.receipts import is_our_own
 from twoway.engine.run import Run
+from twoway.engine.settle import is_our_own
 from twoway.ports import ReceiptShape
 from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import Mark, NewLink
@@ -37,9 +37,7 @@ def everything(run: Run) -> None:
             run.pair.id, side, now, after, run.pair.tuning.window, run.pair.settle
         ):
             with run.commit("decide"):
-                verdicts = run.store.attention.verdicts(pending.link.id for pending in window)
-                for pending in window:
-                    _link(run, pending, verdicts.get(pending.link.id, {}))
+                _linked(run, window)
             after = _last(window, side)
     for side in Side:
         _forget_the_dead(run, side)
@@ -55,13 +53,55 @@ def _last(window: list[Pending], side: Side) -> str:
     return window[-1].link.ids[side]
 
 
+class _Decided:
+    """What was decided of a window and is to be stored: all of it together, since most of it is alike.
+
+    Whoever reads what an earlier decision of the window may have changed stores that first.
+    """
+
+    def __init__(self, run: Run, pending: Sequence[Pending] = ()) -> None:
+        self._run = run
+        self.unsettled = run.store.attention.unsettled(one.link.id for one in pending) if pending else {}
+        """The links that had a field in conflict before."""
+        self.bases: list[tuple[int, Mapping[Side, Values]]] = []
+        self.staged: list[Staging] = []
+        self.seen: list[tuple[int, Side, int | None, str | None]] = []
+        self.settled: list[tuple[Side, str, int | None]] = []
+        self.waiting: list[tuple[Side, str]] = []
+        self.in_order: list[tuple[Side, str]] = []
+        """Records that were set aside, if they were, for something else than a field that cannot be read."""
+        self.readable: list[tuple[Side, str]] = []
+
+    def store(self) -> None:
+        """Within the caller's transaction."""
+        store, pair = self._run.store, self._run.pair
+        store.links.set_bases(self.bases)
+        store.attention.unpark(pair.id, self.in_order, but=UNREADABLE)
+        store.attention.unpark(pair.id, self.readable)
+        store.operations.stage(pair.id, self._run.cycle, self.staged, State.PLANNED)
+        store.observations.wait(pair.id, self.waiting)
+        store.links.set_seen(self.seen)
+        store.observations.settle(pair.id, self.settled)
+        for rows in (self.bases, self.in_order, self.readable, self.staged, self.waiting, self.seen, self.settled):
+            rows.clear()
+
+
 # -- linked records
 
 
-def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict]) -> None:
+def _linked(run: Run, window: Sequence[Pending]) -> None:
+    verdicts = run.store.attention.verdicts(pending.link.id for pending in window)
+    decided = _Decided(run, window)
+    for pending in window:
+        _link(run, pending, verdicts.get(pending.link.id, {}), decided)
+    decided.store()
+
+
+def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: _Decided) -> None:
     link, observed = pending
     for side, row in observed.items():
         if row is not None and row.life == "merged":
+            decided.store()
             _merged(run, link, side, row)
             return
     unread = [side for side in Side if observed[side] is None and _never_read(run, link, side)]
@@ -82,7 +122,7 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict]) -> None:
         decision = _without_forms(run, link, decision)
     match decision.action:
         case Action.KEEP:
-            _carry_out(run, pending, seen, decision)
+            _carry_out(run, pending, seen, decision, decided)
         case Action.UNLINK:
             _unlink(run, link, seen, decision.reason)
         case Action.FREEZE:
@@ -153,29 +193,32 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
     return absorb_receipt(seen, row.version, receipt)
 
 
-def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision) -> None:
+def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: _Decided) -> None:
     link, observed = pending
     store, pair = run.store, run.pair
-    bases: dict[Side, Values] = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in Side}
+    bases = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in Side}
     if any(bases[side] != link.bases[side] for side in Side):
-        store.links.set_bases(link.id, bases)
-    if any(edit.kind is Kind.CREATE for edit in decision.edits) and _is_there_already(run, pending, decision):
-        return
-    pending_verdicts = {name for edit in decision.edits for name, rule in edit.rules.items() if rule == DECIDED}
-    store.attention.set_conflicts(pair.id, link.id, decision.conflicts, keep=pending_verdicts, now=run.now)
-    run.counts["conflicts"] += len(decision.conflicts)
-    store.attention.unpark(pair.id, records_of(link), but=UNREADABLE)
-    _note_problems(run, [row for row in observed.values() if row is not None])
+        decided.bases.append((link.id, bases))
+    if any(edit.kind is Kind.CREATE for edit in decision.edits):
+        decided.store()
+        if _is_there_already(run, pending, decision):
+            return
+    if decision.conflicts or link.id in decided.unsettled:
+        pending_verdicts = {name for edit in decision.edits for name, rule in edit.rules.items() if rule == DECIDED}
+        store.attention.set_conflicts(pair.id, link.id, decision.conflicts, keep=pending_verdicts, now=run.now)
+        run.counts["conflicts"] += len(decision.conflicts)
+    decided.in_order += records_of(link)
+    rows = [row for row in observed.values() if row is not None]
+    _note_problems(run, rows, decided)
     for edit in decision.edits:
-        _stage(run, edit, link, observed, fps=_fps(link, observed))
+        _stage(edit, link, observed, _fps(link, observed), decided)
     if decision.edits:
         return
     if decision.conflicts:
-        store.observations.wait(pair.id, records_of(link))
+        decided.waiting += records_of(link)
         return
-    rows = [row for row in observed.values() if row is not None]
-    store.links.set_seen([(link.id, row.side, row.fp, row.version) for row in rows])
-    store.observations.settle(pair.id, [(row.side, row.record_id, row.rev) for row in rows])
+    decided.seen += [(link.id, row.side, row.fp, row.version) for row in rows]
+    decided.settled += [(row.side, row.record_id, row.rev) for row in rows]
 
 
 def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
@@ -205,13 +248,14 @@ def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, 
     return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in Side}
 
 
-def _note_problems(run: Run, rows: Iterable[Observation]) -> None:
+def _note_problems(run: Run, rows: Iterable[Observation], decided: _Decided) -> None:
     """A field that cannot be read is shown to people; the record's other fields go on."""
     store, pair = run.store, run.pair
     for row in rows:
         if not row.problems:
-            store.attention.unpark(pair.id, [(row.side, row.record_id)])
+            decided.readable.append((row.side, row.record_id))
             continue
+        decided.store()
         field, why = min(row.problems.items())
         store.attention.park(pair.id, [Parking(row.side, row.record_id, UNREADABLE, why, field)], run.now)
         run.counts["parked"] += 1
@@ -304,8 +348,10 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
             pair.id,
             [(slot, key) for keys in keys_of.values() for slot, key in enumerate(keys) if key is not None],
         )
+    decided = _Decided(run)
     for row in fresh:
-        _propose(run, row, propose(side, row.record_id, slots[row.record_id], holders, keys_of))
+        _propose(run, row, propose(side, row.record_id, slots[row.record_id], holders, keys_of), decided)
+    decided.store()
 
 
 def _may_be_ours(run: Run, row: Observation, pending: Instant | None) -> bool:
@@ -321,10 +367,11 @@ def _leave_out(run: Run, row: Observation, reason: str) -> None:
     run.store.observations.settle(run.pair.id, [(row.side, row.record_id, row.rev)])
 
 
-def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
+def _propose(run: Run, row: Observation, proposal: Proposal, decided: _Decided) -> None:
     pair = run.pair
     if proposal.match is not None:
-        _match(run, row, proposal.match)
+        decided.store()
+        _match(run, row, proposal.match, decided)
     elif proposal.duplicates:
         others = ", ".join(f"{run.app(one.side).account}:{one.id}" for one in proposal.duplicates[:5])
         key = "+".join(pair.mapping.match[proposal.slot or 0])
@@ -332,9 +379,10 @@ def _propose(run: Run, row: Observation, proposal: Proposal) -> None:
     elif not pair.mapping.rules.create[row.side.other]:
         _leave_out(run, row, f"records are not created in {run.app(row.side.other).account}")
     else:
-        _note_problems(run, [row])
-        edit = creation(row.side.other, row.values, pair.mapping.rules, "new")
-        _stage(run, edit, None, {row.side: row, row.side.other: None}, fps={row.side: row.fp, row.side.other: None})
+        _note_problems(run, [row], decided)
+        target = row.side.other
+        edit = creation(target, row.values, pair.mapping.rules, "new")
+        _stage(edit, None, {row.side: row, target: None}, {row.side: row.fp, target: None}, decided)
 
 
 def _park_unlinked(run: Run, row: Observation, code: str, reason: str, field: str | None = None) -> None:
@@ -345,7 +393,7 @@ def _park_unlinked(run: Run, row: Observation, code: str, reason: str, field: st
     run.counts["parked"] += 1
 
 
-def _match(run: Run, row: Observation, match: str) -> None:
+def _match(run: Run, row: Observation, match: str, decided: _Decided) -> None:
     """Link two records that were there before us: with no base, so that nothing of either is taken for written."""
     store, pair = run.store, run.pair
     if _left_out_of_scope(run, row.side.other, match):
@@ -366,7 +414,7 @@ def _match(run: Run, row: Observation, match: str) -> None:
     number = store.links.add(pair.id, new, run.now)
     run.counts["linked"] += 1
     link = Link(number, new.ids, new.fps, new.versions, new.bases, dict.fromkeys(Side), {})
-    _link(run, Pending(link, dict(observed)), {})
+    _link(run, Pending(link, dict(observed)), {}, decided)
 
 
 def _left_out_of_scope(run: Run, side: Side, record_id: str) -> bool:
@@ -394,28 +442,31 @@ def _counterpart(run: Run, side: Side, record_id: str) -> Observation | None:
 
 
 def _stage(
-    run: Run,
     edit: Edit,
     link: Link | None,
     observed: Mapping[Side, Observation | None],
-    *,
     fps: Mapping[Side, int | None],
+    decided: _Decided,
 ) -> None:
     """Add one write to the plan. Its records stay observed until it is done."""
-    target, giver = observed[edit.side], observed[edit.side.other]
+    side = edit.side
+    target, giver = observed[side], observed[side.other]
     creates = edit.kind is Kind.CREATE
-    version = target.version if target is not None else link.versions[edit.side] if link is not None else None
-    staging = Staging(
-        edit=edit,
-        link=None if link is None else link.id,
-        record_id=link.ids[edit.side] if link is not None and not creates else None,
-        counterpart_id=link.ids[edit.side.other]
-        if link is not None
-        else giver.record_id
-        if giver is not None
-        else None,
-        version=None if creates else version,
-        revs={side: row.rev if (row := observed[side]) is not None else None for side in Side},
-        fps=fps,
+    if link is None:
+        record_id, counterpart_id, version = None, None if giver is None else giver.record_id, None
+    else:
+        record_id, counterpart_id, version = link.ids[side], link.ids[side.other], link.versions[side]
+    decided.staged.append(
+        Staging(
+            edit=edit,
+            link=None if link is None else link.id,
+            record_id=None if creates else record_id,
+            counterpart_id=counterpart_id,
+            version=None if creates else version if target is None else target.version,
+            revs={
+                side: None if target is None else target.rev,
+                side.other: None if giver is None else giver.rev,
+            },
+            fps=fps,
+        )
     )
-    run.store.operations.stage(run.pair.id, run.cycle, [staging], State.PLANNED)

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from twoway.core.model import MARKER, Absence, Fetched, Instant, Kind, Record, Side, Value
 from twoway.core.plan import State
-from twoway.engine import receipts
+from twoway.engine import receipts, settle
 from twoway.engine.linking import end_link
 from twoway.engine.run import Run
+from twoway.engine.settle import Done, look_again
 from twoway.state.attention import Parking
 from twoway.state.links import Mark
 from twoway.state.rows import Observation, StagedOperation
@@ -29,7 +30,7 @@ def interrupted(run: Run) -> None:
         for side in Side:
             record_id = operation.record_id if side is operation.side else operation.counterpart_id
             if record_id is not None:
-                receipts.look_again(run, side, [record_id])
+                look_again(run, side, [record_id])
     run.store.operations.drop_plan(run.pair.id, run.now)
 
 
@@ -71,8 +72,8 @@ async def _written(run: Run, operation: StagedOperation) -> None:
     with run.commit("looked up"):
         if operation.edit.kind is not Kind.UPDATE:
             if isinstance(answer, Absence) and answer.presence.proves_absence:
-                _close_done(run, operation)
-                receipts.settle_removal(run, operation)
+                _landed(run, Done(operation, operation.record_id, {}, None))
+                settle.removed(run, operation)
             else:
                 _again(run, operation)
             return
@@ -80,8 +81,9 @@ async def _written(run: Run, operation: StagedOperation) -> None:
         if held is None:
             _again(run, operation)
             return
-        _close_done(run, operation)
-        receipts.settle_update(run, operation, held, None)
+        done = Done(operation, operation.record_id, held, None)
+        _landed(run, done)
+        settle.updated(run, [done])
 
 
 def _holds(run: Run, operation: StagedOperation, answer: Fetched) -> Mapping[str, Value] | None:
@@ -93,10 +95,8 @@ def _holds(run: Run, operation: StagedOperation, answer: Fetched) -> Mapping[str
     return wanted if all(decoded.values.get(name) == value for name, value in wanted.items()) else None
 
 
-def _close_done(run: Run, operation: StagedOperation) -> None:
-    run.store.operations.close([operation.id], State.DONE, run.now, "found to have landed")
-    run.store.operations.landed([operation.id], "done")
-    run.counts[f"{operation.edit.kind}d {operation.side}"] += 1
+def _landed(run: Run, done: Done) -> None:
+    receipts.note_done(run, [done], "found to have landed")
 
 
 def _again(run: Run, operation: StagedOperation) -> None:
@@ -108,7 +108,7 @@ def _again(run: Run, operation: StagedOperation) -> None:
         run.store.operations.stage(run.pair.id, run.cycle, [receipts.anew(operation)], State.PLANNED)
     for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
         if record_id is not None:
-            receipts.look_again(run, side, [record_id])
+            look_again(run, side, [record_id])
 
 
 async def _marked(run: Run, operation: StagedOperation) -> None:
@@ -192,10 +192,10 @@ def _adopt_own(run: Run, operation: StagedOperation, record_id: str) -> None:
     if run.store.links.of(run.pair.id, operation.side, record_id) is not None:
         receipts.adopt(run, operation, record_id)
         return
-    _close_done(run, operation)
-    stored = receipts.normal(run, operation.side, operation.edit.changed)
-    receipts.link_created(run, operation, record_id, stored, None)
-    receipts.look_again(run, operation.side, [record_id])
+    done = Done(operation, record_id, receipts.normal(run, operation.side, operation.edit.changed), None)
+    _landed(run, done)
+    settle.created(run, [done])
+    look_again(run, operation.side, [record_id])
 
 
 def _set_all_aside(run: Run, operation: StagedOperation, born: list[Observation]) -> None:

@@ -80,8 +80,8 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
     link = None if last.link is None else store.links.get(last.link)
     if link is None or link.ids[last.side] != last.record_id:
         return None, f"{account}:{last.record_id} is no longer linked"
-    if store.operations.in_flight(link.id):
-        return None, f"{account}:{last.record_id} has another write under way: undo it when that is known"
+    if waits := _waits(store, link.id, last.id):
+        return None, f"{account}:{last.record_id} {waits}"
     base = link.bases[last.side]
     unedited: dict[str, Value] = {}
     ended: set[str] = set()
@@ -111,6 +111,15 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
     return _staging(reverse, written[0], link.id), reason
 
 
+def _waits(store: Store, link: int, operation: int) -> str:
+    """Why this operation on the link cannot be taken back just now; empty where it can."""
+    if store.operations.in_flight(link):
+        return "has another write under way: undo it when that is known"
+    if store.operations.undo_waits(link, operation):
+        return "has the undo of another cycle under way: undo it when that is done"
+    return ""
+
+
 def _opts_in(pair: PairContext, name: str, stored: Value) -> bool:
     """Whether taking this write back would subscribe somebody again."""
     rule = pair.mapping.rules.fields.get(name)
@@ -128,8 +137,8 @@ def _reverse_create(
         return None, f"the record that was created in {account} is no longer linked"
     if link.ids[operation.side] != operation.record_id:
         return None, f"{account}:{operation.record_id} was created, and is by now another record"
-    if store.operations.in_flight(link.id):
-        return None, f"{account}:{operation.record_id} has another write under way: undo it when that is known"
+    if waits := _waits(store, link.id, operation.id):
+        return None, f"{account}:{operation.record_id} {waits}"
     capabilities = pair.apps[operation.side].capabilities
     if operation.lost_at is not None and MARKER not in capabilities.find_fields:
         return None, (
@@ -186,7 +195,10 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
         run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began)
         recover.interrupted(run)
         store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], began)
-        store.operations.stage(pair.id, number, staging, State.PLANNED)
+        # Since the plan was shown, another person may have begun to take another cycle back.
+        free = [one for one in staging if not (one.link and store.operations.undo_waits(one.link, one.undoes or 0))]
+        run.counts["superseded"] += len(staging) - len(free)
+        store.operations.stage(pair.id, number, free, State.PLANNED)
     totals = Totals(store.links.count(pair.id))
     for one in staging:
         totals.add(one.edit)

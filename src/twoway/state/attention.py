@@ -117,13 +117,15 @@ class Attention:
         rows = self._db.run(f"SELECT field, {side.value}_value FROM conflict WHERE link = ?", (link,))
         return {field: loads(value) for field, value in rows}
 
-    def has_verdicts(self, link: int) -> bool:
-        """Whether a verdict is still to be carried out, or to be seen to have been."""
-        return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? AND state = 'decided' LIMIT 1", (link,)))
-
-    def has_conflicts(self, link: int) -> bool:
-        """Whether a field of the link waits for a person, or for a verdict to be carried out."""
-        return bool(self._db.one("SELECT 1 FROM conflict WHERE link = ? LIMIT 1", (link,)))
+    def unsettled(self, links: Iterable[int]) -> dict[int, bool]:
+        """Those of these links of which a field waits for a person, or for a verdict to be carried out; and whether
+        there is such a verdict."""
+        rows = self._db.run(
+            "SELECT c.link, max(c.state = 'decided') FROM json_each(?) j CROSS JOIN conflict c ON c.link = j.value "
+            "GROUP BY c.link",
+            (dumps(list(links)),),
+        )
+        return {link: bool(decided) for link, decided in rows}
 
     def conflicts(self, pair: int | None = None, conflict: int | None = None) -> list[ConflictRow]:
         """The conflicts that are open, or decided and not yet carried out; the oldest first."""
@@ -154,10 +156,16 @@ class Attention:
 
     def unpark(self, pair: int, records: Iterable[tuple[Side, str]], *, but: str = "") -> None:
         """These are in order again; those that were set aside with the code `but` are not."""
-        self._db.many(
-            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ? AND code <> ?",
-            [(pair, side.value, record_id, but) for side, record_id in records],
-        )
+        ids: dict[Side, list[str]] = {side: [] for side in Side}
+        for side, record_id in records:
+            ids[side].append(record_id)
+        for side, wanted in ids.items():
+            if wanted:
+                self._db.run(
+                    "DELETE FROM parked WHERE pair = ? AND side = ? AND code <> ? "
+                    "AND record_id IN (SELECT value FROM json_each(?))",
+                    (pair, side.value, but, dumps(wanted)),
+                )
 
     def parked(self, pair: int | None = None) -> list[ParkedRow]:
         """Every record that is set aside, the oldest first."""

@@ -1,7 +1,7 @@
 """Links, the match keys of every record that was seen, and the marks of records that are not to be taken for new."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twoway.core.match import Holder, Slots, Standing
 from twoway.core.model import Instant, Side, Value, Values
@@ -58,6 +58,14 @@ class Links:
         )
         return list(loads(text))
 
+    def linked(self, pair: int, side: Side, record_ids: Iterable[str]) -> set[str]:
+        """Those of these records that are linked."""
+        rows = self._db.run(
+            f"SELECT j.value FROM json_each(?) j CROSS JOIN link l ON l.pair = ? AND l.{side.value}_id = j.value",
+            (dumps(list(record_ids)), pair),
+        )
+        return {row[0] for row in rows}
+
     def count(self, pair: int) -> int:
         """Live links of the pair."""
         return int(self._db.one("SELECT count(*) FROM link WHERE pair = ?", (pair,)))
@@ -71,52 +79,31 @@ class Links:
 
     def add(self, pair: int, new: NewLink, now: Instant) -> int:
         """Link two records. Their marks and parkings end."""
-        left, right = dumps(new.bases[Side.LEFT]), dumps(new.bases[Side.RIGHT])
-        self._db.run(
-            "INSERT INTO link (pair, left_id, right_id, left_fp, right_fp, left_version, right_version, left_base, "
-            "right_base, left_receipt, right_receipt, linked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                pair,
-                new.ids[Side.LEFT],
-                new.ids[Side.RIGHT],
-                new.fps[Side.LEFT],
-                new.fps[Side.RIGHT],
-                new.versions[Side.LEFT],
-                new.versions[Side.RIGHT],
-                left,
-                None if right == left else right,
-                _receipt_text(new.receipts[Side.LEFT]),
-                _receipt_text(new.receipts[Side.RIGHT]),
-                now,
-            ),
-        )
-        link = int(self._db.one("SELECT last_insert_rowid()"))
-        records = [(pair, side.value, new.ids[side]) for side in Side]
-        self._db.many("DELETE FROM mark WHERE pair = ? AND side = ? AND record_id = ?", records)
+        self.add_all(pair, [new], now)
+        return int(self._db.one("SELECT last_insert_rowid()"))
+
+    def add_all(self, pair: int, news: Sequence[NewLink], now: Instant) -> None:
+        """The same for many."""
         self._db.many(
-            "DELETE FROM parked WHERE pair = ? AND side = ? AND record_id = ? AND code <> 'unreadable'", records
+            "INSERT INTO link (left_id, right_id, left_fp, right_fp, left_version, right_version, left_base, "
+            "right_base, left_receipt, right_receipt, pair, linked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*_columns(new), pair, now) for new in news],
         )
-        return link
+        for side in Side:
+            ids = dumps([new.ids[side] for new in news])
+            for table, but in (("mark", ""), ("parked", "AND code <> 'unreadable'")):
+                self._db.run(
+                    f"DELETE FROM {table} WHERE pair = ? AND side = ? {but} "
+                    "AND record_id IN (SELECT value FROM json_each(?))",
+                    (pair, side.value, ids),
+                )
 
     def relink(self, link: int, new: NewLink) -> None:
         """Give a link other records or bases, as after a merge or a record that was created anew."""
-        left, right = dumps(new.bases[Side.LEFT]), dumps(new.bases[Side.RIGHT])
         self._db.run(
             "UPDATE link SET left_id = ?, right_id = ?, left_fp = ?, right_fp = ?, left_version = ?, "
             "right_version = ?, left_base = ?, right_base = ?, left_receipt = ?, right_receipt = ? WHERE id = ?",
-            (
-                new.ids[Side.LEFT],
-                new.ids[Side.RIGHT],
-                new.fps[Side.LEFT],
-                new.fps[Side.RIGHT],
-                new.versions[Side.LEFT],
-                new.versions[Side.RIGHT],
-                left,
-                None if right == left else right,
-                _receipt_text(new.receipts[Side.LEFT]),
-                _receipt_text(new.receipts[Side.RIGHT]),
-                link,
-            ),
+            (*_columns(new), link),
         )
 
     def remove(self, link: int) -> None:
@@ -124,20 +111,20 @@ class Links:
         self._db.run("DELETE FROM conflict WHERE link = ?", (link,))
         self._db.run("DELETE FROM link WHERE id = ?", (link,))
 
-    def set_bases(self, link: int, bases: Mapping[Side, Values]) -> None:
-        """What each side was last known to store."""
-        left, right = dumps(bases[Side.LEFT]), dumps(bases[Side.RIGHT])
-        self._db.run(
-            "UPDATE link SET left_base = ?, right_base = ? WHERE id = ?", (left, None if right == left else right, link)
+    def set_bases(self, rows: Iterable[tuple[int, Mapping[Side, Values]]]) -> None:
+        """What each side was last known to store, by link."""
+        self._db.many(
+            "UPDATE link SET left_base = ?, right_base = ? WHERE id = ?",
+            [(*_bases(bases), link) for link, bases in rows],
         )
 
-    def set_side(
-        self, link: int, side: Side, fp: int | None, version: str | None, receipt: tuple[str, Sequence[str]] | None
+    def set_sides(
+        self, side: Side, rows: Iterable[tuple[int, int | None, str | None, tuple[str, Sequence[str]] | None]]
     ) -> None:
-        """What was last seen of one side, and the version that our own last write made of it."""
-        self._db.run(
+        """Fingerprint and version that were last seen of one side, and what our last write made of it, by link."""
+        self._db.many(
             f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ? WHERE id = ?",
-            (fp, version, _receipt_text(receipt), link),
+            [(fp, version, _receipt_text(receipt), link) for link, fp, version, receipt in rows],
         )
 
     def set_seen(self, rows: Sequence[tuple[int, Side, int | None, str | None]]) -> None:
@@ -163,19 +150,24 @@ class Links:
     # -- match keys
 
     def set_keys(self, pair: int, side: Side, records: Sequence[tuple[str, Slots]]) -> None:
-        """Replace what these records can be matched by."""
-        self._db.many(
-            "DELETE FROM match_key WHERE pair = ? AND side = ? AND record_id = ?",
-            [(pair, side.value, record_id) for record_id, _ in records],
+        """Replace what these records can be matched by. What stays as it is costs no write."""
+        wanted = {
+            (record_id, slot, key) for record_id, slots in records for slot, key in enumerate(slots) if key is not None
+        }
+        known = set(
+            self._db.run(
+                "SELECT k.record_id, k.slot, k.key FROM json_each(?) j CROSS JOIN match_key k "
+                "ON k.pair = ? AND k.side = ? AND k.record_id = j.value",
+                (dumps([record_id for record_id, _ in records]), pair, side.value),
+            )
         )
         self._db.many(
-            "INSERT OR IGNORE INTO match_key (pair, slot, key, side, record_id) VALUES (?, ?, ?, ?, ?)",
-            [
-                (pair, slot, key, side.value, record_id)
-                for record_id, slots in records
-                for slot, key in enumerate(slots)
-                if key is not None
-            ],
+            "DELETE FROM match_key WHERE pair = ? AND slot = ? AND key = ? AND side = ? AND record_id = ?",
+            [(pair, slot, key, side.value, record_id) for record_id, slot, key in sorted(known - wanted)],
+        )
+        self._db.many(
+            "INSERT INTO match_key (pair, slot, key, side, record_id) VALUES (?, ?, ?, ?, ?)",
+            [(pair, slot, key, side.value, record_id) for record_id, slot, key in sorted(wanted - known)],
         )
 
     def holders(self, pair: int, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
@@ -248,6 +240,27 @@ class Links:
             (dumps(sorted(record_ids)), pair, side.value),
         )
         return {row[0]: Mark(side, row[0], row[1], row[2], row[3]) for row in rows}
+
+
+def _columns(new: NewLink) -> tuple[Any, ...]:
+    left, right = Side.LEFT, Side.RIGHT
+    return (
+        new.ids[left],
+        new.ids[right],
+        new.fps[left],
+        new.fps[right],
+        new.versions[left],
+        new.versions[right],
+        *_bases(new.bases),
+        _receipt_text(new.receipts[left]),
+        _receipt_text(new.receipts[right]),
+    )
+
+
+def _bases(bases: Mapping[Side, Values]) -> tuple[str, str | None]:
+    """The two columns: the right one is null where both sides are the same."""
+    left, right = dumps(bases[Side.LEFT]), dumps(bases[Side.RIGHT])
+    return left, None if right == left else right
 
 
 def _receipt_text(receipt: tuple[str, Sequence[str]] | None) -> str | None:

@@ -46,6 +46,15 @@ class Pending(NamedTuple):
     seen: Mapping[Side, Observation | None]
 
 
+class Sighting(NamedTuple):
+    """An observation without what the record holds."""
+
+    rev: int
+    fp: int | None
+    version: str | None
+    seen_at: Instant
+
+
 class Listed:
     """The links whose records a complete listing has shown: a bit each, however many there are."""
 
@@ -160,6 +169,15 @@ class Observations:
             (pair, side.value, record_id),
         ).fetchone()
         return None if row is None else observation_row(row)
+
+    def sightings(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, Sighting]:
+        """What waits to be settled of these records, without their values, by id."""
+        rows = self._db.run(
+            "SELECT o.record_id, o.rev, o.fp, o.version, o.seen_at FROM json_each(?) j CROSS JOIN observation o "
+            "ON o.pair = ? AND o.side = ? AND o.record_id = j.value",
+            (dumps(list(record_ids)), pair, side.value),
+        )
+        return {row[0]: Sighting(*row[1:]) for row in rows}
 
     def hints(self, pair: int, side: Side, now: Instant, limit: int, settle: int) -> list[str]:
         """Ids that were only heard of, and are due themselves or by the other side of their link.

@@ -170,14 +170,18 @@ class Operations:
                     totals.add(operation.edit)
             after = window[-1].id
 
-    def live_on_link(self, link: int) -> int:
-        """How many operations of the link are not closed."""
-        return int(
-            self._db.one(
-                "SELECT count(*) FROM operation WHERE link = ? AND closed_at IS NULL",
-                (link,),
-            )
+    def live_on_link(self, link: int) -> bool:
+        """Whether an operation of the link is not closed."""
+        return link in self.live_on([link])
+
+    def live_on(self, links: Iterable[int]) -> set[int]:
+        """Those of these links that have an operation which is not closed."""
+        rows = self._db.run(
+            "SELECT j.value FROM json_each(?) j WHERE EXISTS "
+            "(SELECT 1 FROM operation p WHERE p.link = j.value AND p.closed_at IS NULL)",
+            (dumps(list(links)),),
         )
+        return {row[0] for row in rows}
 
     def pending_create_of(self, pair: int, side: Side, record_id: str) -> bool:
         """Whether a counterpart of this unlinked record was sent, and may have been made."""
@@ -197,9 +201,13 @@ class Operations:
             [(state.value, now, reason, operation) for operation in ids],
         )
 
-    def made(self, operation: int, record_id: str) -> None:
-        """The record that a create made."""
-        self._db.run("UPDATE operation SET record_id = ? WHERE id = ?", (record_id, operation))
+    def done(self, rows: Iterable[tuple[int, str | None]], now: Instant, reason: str | None = None) -> None:
+        """Operations took effect, on these records."""
+        self._db.many(
+            "UPDATE operation SET state = 'done', closed_at = ?, reason = ?, record_id = coalesce(?, record_id) "
+            "WHERE id = ?",
+            [(now, reason, record_id, operation) for operation, record_id in rows],
+        )
 
     def in_flight(self, link: int, *, but: int = 0) -> bool:
         """Whether a write to one of the link's records may take effect yet, other than those of the cycle `but`."""
@@ -208,6 +216,17 @@ class Operations:
                 "SELECT 1 FROM operation WHERE link = ? AND closed_at IS NULL AND state IN ('sent', 'unknown') "
                 "AND cycle <> ? LIMIT 1",
                 (link, but),
+            )
+        )
+
+    def undo_waits(self, link: int, operation: int) -> bool:
+        """Whether the undo of another cycle than that of `operation` is still to be sent to one of the records."""
+        return bool(
+            self._db.one(
+                "SELECT 1 FROM operation p JOIN operation q ON q.id = p.undoes "
+                "WHERE p.link = ? AND p.closed_at IS NULL "
+                "AND q.cycle <> (SELECT cycle FROM operation WHERE id = ?) LIMIT 1",
+                (link, operation),
             )
         )
 
@@ -298,7 +317,10 @@ class Operations:
 
     def landed(self, operations: Iterable[int], state: str) -> None:
         """What became of the writes that these rows of history belong to: done, unknown or never."""
-        self._db.many("UPDATE history SET state = ? WHERE operation = ?", [(state, op) for op in operations])
+        self._db.run(
+            "UPDATE history SET state = ? WHERE operation IN (SELECT value FROM json_each(?))",
+            (state, dumps(list(operations))),
+        )
 
     def stored(self, operation: int, values: Mapping[str, Value]) -> None:
         """The app stored these values otherwise than they were sent."""

@@ -9,6 +9,8 @@ import orjson
 from twoway.core.model import Instant, Kind, Side, Value, Values
 from twoway.core.reconcile import Edit
 
+_SIDES: Final = {side.value: side for side in Side}
+_KINDS: Final = {kind.value: kind for kind in Kind}
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -116,7 +118,7 @@ def observation_row(row: Any) -> Observation:
     """An observation from `OBSERVATION_COLUMNS`."""
     problems = loads(row[6])
     return Observation(
-        Side(row[0]),
+        _SIDES[row[0]],
         row[1],
         row[2],
         row[3],
@@ -153,15 +155,16 @@ OPERATION_COLUMNS = (
 
 def operation_row(row: Any) -> StagedOperation:
     """An operation from `OPERATION_COLUMNS`."""
+    side = _SIDES[row[3]]
     return StagedOperation(
         row[0],
         row[1],
         row[2],
-        Side(row[3]),
+        side,
         row[4],
         row[5],
         row[6],
-        edit_from(row[7], row[3], row[16]),
+        _edit_from(row[7], side, _KINDS[row[16]]),
         row[8],
         {Side.LEFT: row[9], Side.RIGHT: row[10]},
         {Side.LEFT: row[11], Side.RIGHT: row[12]},
@@ -172,15 +175,20 @@ def operation_row(row: Any) -> StagedOperation:
 
 
 def edit_text(edit: Edit) -> str:
-    """An edit as its column holds it; side and kind have columns of their own."""
+    """An edit as its column holds it; side and kind have columns of their own. What is given as it is sent, as in
+    nearly every create, is told once."""
     parts = {"c": edit.changed, "e": edit.expect, "g": edit.given, "d": edit.deltas, "r": edit.rules}
+    if edit.given == edit.changed:
+        parts["b"] = parts.pop("g")
+        del parts["c"]
     return dumps({key: value for key, value in parts.items() if value})
 
 
-def edit_from(text: str, side: str, kind: str) -> Edit:
+def _edit_from(text: str, side: Side, kind: Kind) -> Edit:
     """The reverse of `edit_text`."""
     parts = orjson.loads(text)
-    deltas = {name: (added, removed) for name, (added, removed) in parts.get("d", {}).items()}
-    return Edit(
-        Side(side), Kind(kind), parts.get("c", {}), parts.get("e", {}), parts.get("g", {}), deltas, parts.get("r", {})
-    )
+    get, both = parts.get, parts.get("b", {})
+    deltas = get("d", {})
+    if deltas:
+        deltas = {name: (added, removed) for name, (added, removed) in deltas.items()}
+    return Edit(side, kind, get("c", both), get("e", {}), get("g", both), deltas, get("r", {}))

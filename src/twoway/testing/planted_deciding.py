@@ -1,6 +1,6 @@
 """Deliberate faults of deciding: matches, bases, conflicts, clocks, undo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -49,8 +49,8 @@ def guess(before: Any, *args: Any) -> Any:
     return replace(found, match=others[0].id, duplicates=()) if others else found
 
 
-def one_base(before: Any, self: Links, link: int, bases: Mapping[Side, Values]) -> None:
-    before(self, link, {side: {**bases[Side.RIGHT], **bases[Side.LEFT]} for side in Side})
+def one_base(before: Any, self: Links, rows: Iterable[tuple[int, Mapping[Side, Values]]]) -> None:
+    before(self, [(link, {side: {**bases[Side.RIGHT], **bases[Side.LEFT]} for side in Side}) for link, bases in rows])
 
 
 Sent = tuple[Sequence[Receipt], ConnectorError | None]
@@ -167,7 +167,7 @@ def carried_again(before: Any, self: Links, link: int, held: Mapping[str, list[A
         if left != right:
             # Which side was written is the one whose base moved: the other one is made to look changed.
             bases[Side.LEFT][name] = bases[Side.RIGHT][name] = right
-    self.set_bases(link, bases)
+    self.set_bases([(link, bases)])
 
 
 DECIDING: Final = (
