@@ -66,7 +66,7 @@ async def _changes(run: Run, side: Side, cursor: str) -> bool:
         pages += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
-        news = _news(run, side, _read(run, side, page.records), hint=lagging)
+        news, _ = _news(run, side, _read(run, side, page.records), hint=lagging)
         moved = page.cursor is not None and page.cursor != cursor
         if moved or any(news) or page.gone or page.merged or page.ids:
             with run.commit(f"observe:{app.account}"):
@@ -96,23 +96,22 @@ async def _snapshot(run: Run, side: Side) -> None:
         cursor, last = page.cursor, page.last
         if not window or (len(window) < pair.tuning.window and not last):
             continue
-        read = _read(run, side, window)
-        listed.add(store.links.numbers(pair.id, side, list(read)))
-        news = _news(run, side, read, hint=lagging)
+        news, links = _news(run, side, _read(run, side, window), hint=lagging)
+        listed.add(links)
         if any(news):
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news, hint=lagging, settle=0)
         run.counts[f"listed {side}"] += len(window)
         window = []
-    linked = store.links.count(pair.id)
-    if short_listing(listed.count, linked, pair.mapping.rules.guard) and run.allowance is None:
-        run.short[side] = (listed.count, linked)
+    shown, linked = listed.count(), store.links.count(pair.id)
+    if short_listing(shown, linked, pair.mapping.rules.guard) and run.allowance is None:
+        run.short[side] = (shown, linked)
         with run.commit(f"short:{app.account}"):
             # Whatever kind of cycle comes next, it lists this side anew: an approval is of what that one shows.
             store.pairs.set_cursor(pair.id, side, None)
         return
     with run.commit(f"observe:{app.account}"):
-        missing = store.observations.not_shown(pair.id, side, started, listed if listed.count < linked else None)
+        missing = store.observations.not_shown(pair.id, side, started, listed if shown < linked else None)
         if missing:
             store.observations.look_again(pair.id, side, missing, run.now, store.observations.next_rev())
         store.pairs.set_cursor(pair.id, side, feed)
@@ -131,14 +130,14 @@ def _read(run: Run, side: Side, records: Iterable[Record]) -> dict[str, _Reading
 _News = tuple[list[_Reading], list[tuple[str, str | None]]]
 
 
-def _news(run: Run, side: Side, read: Mapping[str, _Reading], *, hint: bool) -> _News:
-    """What differs from what was last seen of it, and the new versions of what was only touched."""
+def _news(run: Run, side: Side, read: Mapping[str, _Reading], *, hint: bool) -> tuple[_News, list[int]]:
+    """What differs from what was last seen of it, with the new versions of what was only touched; and the links."""
     if not read:
-        return [], []
+        return ([], []), []
     seen = {record_id: (fp, record.version) for record_id, (record, _, fp) in read.items()}
-    changed, touched = run.store.observations.differing(run.pair.id, side, seen)
+    changed, touched, links = run.store.observations.differing(run.pair.id, side, seen)
     versions = [] if hint else [(record_id, seen[record_id][1]) for record_id in touched]
-    return [read[record_id] for record_id in changed], versions
+    return ([read[record_id] for record_id in changed], versions), links
 
 
 def _store(run: Run, side: Side, news: _News, *, hint: bool, settle: int) -> None:

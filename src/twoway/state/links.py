@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from twoway.core.match import Holder, Slots, Standing
 from twoway.core.model import Instant, Side, Value, Values
 from twoway.state.database import Database
-from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row, loads
+from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row
 
 
 class Mark(NamedTuple):
@@ -48,15 +48,6 @@ class Links:
             f"SELECT {LINK_COLUMNS} FROM link l WHERE l.pair = ? AND l.{side.value}_id = ?", (pair, record_id)
         ).fetchone()
         return None if row is None else link_row(row)
-
-    def numbers(self, pair: int, side: Side, record_ids: Sequence[str]) -> list[int]:
-        """The ids of the links of these records."""
-        text = self._db.one(
-            "SELECT json_group_array(l.id) FROM json_each(?) j "
-            f"CROSS JOIN link l ON l.pair = ? AND l.{side.value}_id = j.value",
-            (dumps(list(record_ids)), pair),
-        )
-        return list(loads(text))
 
     def linked(self, pair: int, side: Side, record_ids: Iterable[str]) -> set[str]:
         """Those of these records that are linked."""

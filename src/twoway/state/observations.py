@@ -1,6 +1,6 @@
 """What was seen and is not settled. A row leaves only when its record agrees: nothing else makes twoway forget."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from twoway.core.model import Instant, Side
@@ -56,25 +56,36 @@ class Sighting(NamedTuple):
 
 
 class Listed:
-    """The links whose records a complete listing has shown: a bit each, however many there are."""
+    """The links whose records a complete listing has shown: a byte each, however many there are."""
 
     def __init__(self) -> None:
-        self._bits = bytearray()
-        self.count = 0
+        self._flags = bytearray()
 
-    def add(self, links: Iterable[int]) -> None:
+    def add(self, links: Sequence[int]) -> None:
         """Note these; one that is listed twice counts once."""
+        if not links:
+            return
+        flags, beyond = self._flags, max(links) + 1 - len(self._flags)
+        if beyond > 0:
+            flags.extend(bytes(beyond + (len(flags) >> 3)))
         for link in links:
-            place, bit = link >> 3, 1 << (link & 7)
-            if place >= len(self._bits):
-                self._bits.extend(bytes(place + 1024 - len(self._bits)))
-            if not self._bits[place] & bit:
-                self._bits[place] |= bit
-                self.count += 1
+            flags[link] = 1
+
+    def count(self) -> int:
+        """How many there are."""
+        return self._flags.count(1)
 
     def __contains__(self, link: int) -> bool:
-        place = link >> 3
-        return place < len(self._bits) and bool(self._bits[place] & 1 << (link & 7))
+        return link < len(self._flags) and bool(self._flags[link])
+
+
+class News(NamedTuple):
+    """What is new of the records that were seen: the ids of those to look at, and of those that were only touched; and
+    the links of all of them."""
+
+    changed: list[str]
+    touched: list[str]
+    links: list[int]
 
 
 class Observations:
@@ -91,32 +102,44 @@ class Observations:
             )
         )
 
-    def differing(
-        self, pair: int, side: Side, seen: Mapping[str, tuple[int, str | None]]
-    ) -> tuple[list[str], list[str]]:
-        """Of the records seen, as id → (fingerprint, version): those to look at, and those that were only touched.
+    def differing(self, pair: int, side: Side, seen: Mapping[str, tuple[int, str | None]]) -> News:
+        """What is new of these records, as id → (fingerprint, version).
 
         What equals what was last seen of it is left out: echoes of our own writes, touched timestamps.
         """
+        one = side.value
         rows = self._db.run(
-            f"SELECT j.key, l.id IS NOT NULL AND l.{side.value}_fp = j.value ->> 0 AS same, "
-            "  o.record_id IS NOT NULL AS waiting "
-            "FROM json_each(?) j "
-            f"LEFT JOIN link l ON l.pair = ? AND l.{side.value}_id = j.key "
-            "LEFT JOIN observation o ON o.pair = ? AND o.side = ? AND o.record_id = j.key "
-            "WHERE o.record_id IS NOT NULL "
-            f"OR (l.id IS NOT NULL AND (l.{side.value}_fp IS NOT j.value ->> 0 "
-            f"  OR l.{side.value}_version IS NOT j.value ->> 1)) "
-            "OR (l.id IS NULL AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.pair = ? AND m.side = ? "
-            "  AND m.record_id = j.key AND m.fp IS j.value ->> 0)) "
-            "ORDER BY j.key",
-            (dumps({key: list(value) for key, value in seen.items()}), pair, pair, side.value, pair, side.value),
+            f"SELECT j.value, l.id, l.{one}_fp, l.{one}_version, o.rev FROM json_each(?) j "
+            f"LEFT JOIN link l ON l.pair = ? AND l.{one}_id = j.value "
+            f"LEFT JOIN observation o ON o.pair = ? AND o.side = '{one}' AND o.record_id = j.value",
+            (dumps(list(seen)), pair, pair),
         )
-        changed: list[str] = []
-        touched: list[str] = []
-        for record_id, same, waiting in rows:
-            (touched if same and not waiting else changed).append(record_id)
-        return changed, touched
+        news = News([], [], [])
+        unlinked = []
+        for record_id, link, fp, version, waiting in rows:
+            if link is not None:
+                news.links.append(link)
+            now = seen[record_id]
+            if waiting is not None or (link is not None and fp != now[0]):
+                news.changed.append(record_id)
+            elif link is None:
+                unlinked.append(record_id)
+            elif version != now[1]:
+                news.touched.append(record_id)
+        marked = self._marked(pair, side, unlinked)
+        news.changed.extend(one for one in unlinked if one not in marked or marked[one] != seen[one][0])
+        return news
+
+    def _marked(self, pair: int, side: Side, record_ids: Sequence[str]) -> dict[str, int | None]:
+        """The fingerprints with which these records were set aside, or left out."""
+        if not record_ids:
+            return {}
+        rows = self._db.run(
+            "SELECT m.record_id, m.fp FROM json_each(?) j CROSS JOIN mark m "
+            "ON m.pair = ? AND m.side = ? AND m.record_id = j.value",
+            (dumps(record_ids), pair, side.value),
+        )
+        return dict(rows.fetchall())
 
     def put(self, pair: int, rows: Iterable[Observation]) -> None:
         """Store sightings. The same content again keeps its row's time to be decided."""

@@ -43,7 +43,7 @@ async def cursor_first(run: Run, side: Side, cursor: str) -> None:
         page = await app.changes(cursor)
         with run.commit("cursor"):
             run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
-        news = observe._news(run, side, observe._read(run, side, page.records), hint=False)
+        news, _ = observe._news(run, side, observe._read(run, side, page.records), hint=False)
         with run.commit("observe"):
             observe._store(run, side, news, hint=False, settle=0)
             observe._absences(run, side, page, lagging=False)
