@@ -10,6 +10,7 @@ from twoway.core.model import Side
 from twoway.core.rules import GuardRules, Policy, Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 from twoway.daemon.clock import SystemClock
+from twoway.daemon.collector import collect_less
 from twoway.engine import lease
 from twoway.engine.app import App
 from twoway.engine.cycle import Ending, Kind, run_cycle
@@ -69,7 +70,8 @@ class EngineLoop:
 
     @classmethod
     async def open(cls, url: str, state: Path) -> Self:
-        """Ready to run."""
+        """Ready to run, as `twoway` itself starts."""
+        collect_less()
         return cls(url, state)
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from twoway import __version__
 from twoway.cli.options import Globals
+from twoway.daemon.collector import collect_less
 
 SET_UP, RUN, LOOK, MEND = "Set up", "Run", "Look", "Mend"
 
@@ -115,4 +116,5 @@ for _name, _panel, _line in COMMANDS:
 
 def main() -> None:
     """The entry point of the script `twoway`."""
+    collect_less()
     app()

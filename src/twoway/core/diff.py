@@ -53,6 +53,13 @@ class Seen:
             return self.values[name]
         return self.base.get(name, MISSING)
 
+    def known(self) -> dict[str, Value]:
+        """`value` of every field of which there is one."""
+        known = {**self.base, **self.values}
+        for name in self.problems:
+            known.pop(name, None)
+        return known
+
     def time(self, name: str) -> Instant | None:
         """When a person last changed the field, as far as the app tells."""
         return self.times.get(name, self.modified)

@@ -204,7 +204,11 @@ class SideMapping:
 
         `None` where a part of the key is blank or absent: such a record is not matched by this key.
         """
-        return tuple(_key_hash([(values.get(name), fold) for name, fold in key]) for key in self._folds)
+        found = []
+        for key in self._folds:
+            texts = [fold(value) for name, fold in key if (value := values.get(name)) is not None]
+            found.append(_hash_of(texts) if len(texts) == len(key) and all(texts) else None)
+        return tuple(found)
 
     def field_times(self, record: Record) -> dict[str, Instant]:
         """For each canonical field whose time the app tells, the newest time of the app's fields that hold it."""
@@ -226,13 +230,7 @@ def _put(codec: FieldCodec, value: Value, out: dict[str, Raw], current: RawValue
         raise Invalid(error.why, codec.name) from None
 
 
-def _key_hash(parts: list[tuple[Value, abc.Callable[[Value], str]]]) -> int | None:
-    texts = []
-    for value, fold in parts:
-        text = "" if value is None else fold(value)
-        if not text:
-            return None
-        texts.append(text)
+def _hash_of(texts: list[str]) -> int:
     digest = xxh3_64_intdigest(orjson.dumps(texts))
     return digest - (1 << 64) if digest & _SIGN else digest
 

@@ -155,13 +155,10 @@ def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
     Blanks are not sent, one-way fields only in their direction. Of consent only "out" is sent: what a new record
     says otherwise is the `on_create` of the mapping, which a person wrote.
     """
-    sent = {
-        name: value
-        for name, rule in rules.fields.items()
-        if (value := values.get(name)) is not None
-        and rule.direction.writes(side)
-        and (rule.shape is not Shape.CONSENT or value == OPTED_OUT)
-    }
+    sent = {name: value for name in rules.created[side] if (value := values.get(name)) is not None}
+    for name in rules.consents:
+        if sent.get(name) != OPTED_OUT:
+            sent.pop(name, None)
     return Edit(side, Kind.CREATE, changed=sent, given=dict(values), rules={"*": why})
 
 
@@ -182,10 +179,13 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     edits = {Side.LEFT: _Draft(Side.LEFT), Side.RIGHT: _Draft(Side.RIGHT)}
     bases: dict[Side, dict[str, Value]] = {Side.LEFT: {}, Side.RIGHT: {}}
     conflicts: list[FieldConflict] = []
-    for name, rule in sorted(rules.fields.items()):
-        one, two = left.value(name), right.value(name)
-        if rule.direction is Direction.ONE_SIDE:
-            _move(bases, name, (one, left), (two, right))
+    here, there = left.known(), right.known()
+    for rule in rules.ordered:
+        name = rule.name
+        one, two = here.get(name, MISSING), there.get(name, MISSING)
+        if rule.direction is Direction.ONE_SIDE or (one == two and one is not MISSING):
+            # The two agree, as in most fields of most records: there is nothing to resolve.
+            _move(bases, name, one, left, two, right)
             continue
         if isinstance(one, Missing) or isinstance(two, Missing):
             continue
@@ -199,7 +199,7 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
         if answer.conflict:
             conflicts.append(FieldConflict(name, one, two, answer.rule))
         elif answer.left is MISSING and answer.right is MISSING:
-            _move(bases, name, (one, left), (two, right))
+            _move(bases, name, one, left, two, right)
         else:
             _draft(name, answer, one, two, edits)
     return Decision(
@@ -209,11 +209,14 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     )
 
 
-def _move(bases: dict[Side, dict[str, Value]], name: str, *sides: tuple[Value | Missing, Seen]) -> None:
-    """What the left and the right side show now is what they are known to store."""
-    for side, (value, seen) in zip(Side, sides, strict=True):
-        if not isinstance(value, Missing) and (name not in seen.base or seen.base[name] != value):
-            bases[side][name] = value
+def _move(
+    bases: dict[Side, dict[str, Value]], name: str, one: Value | Missing, left: Seen, two: Value | Missing, right: Seen
+) -> None:
+    """What the left and the right side show now, `one` and `two`, is what they are known to store."""
+    if one is not MISSING and left.base.get(name, MISSING) != one:
+        bases[Side.LEFT][name] = one
+    if two is not MISSING and right.base.get(name, MISSING) != two:
+        bases[Side.RIGHT][name] = two
 
 
 class _Draft:

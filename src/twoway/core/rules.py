@@ -145,3 +145,15 @@ class PairRules:
     on_leave: OnLeave = OnLeave.KEEP
     guard: GuardRules = field(default_factory=GuardRules)
     tolerance: int = 2_000
+    ordered: tuple[FieldRule, ...] = field(init=False, repr=False, compare=False)
+    """The rules of the fields, by name: what is decided of a link is told in this order."""
+    created: Mapping[Side, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    """The fields with which a record may be created on a side; of a consent only an opt-out."""
+    consents: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ordered = tuple(rule for _, rule in sorted(self.fields.items()))
+        created = {side: tuple(rule.name for rule in ordered if rule.direction.writes(side)) for side in Side}
+        consents = tuple(rule.name for rule in ordered if rule.shape is Shape.CONSENT)
+        for name, value in (("ordered", ordered), ("created", created), ("consents", consents)):
+            object.__setattr__(self, name, value)
