@@ -45,6 +45,10 @@ class Side(StrEnum):
         return Side.RIGHT if self is Side.LEFT else Side.LEFT
 
 
+SIDES: Final = (Side.LEFT, Side.RIGHT)
+"""Both: where each record is asked for each of them, an enumeration takes its time to say this."""
+
+
 class Record(NamedTuple):
     """One record of an app, decoded. Made once for each row that an app lists, hence a plain tuple.
 

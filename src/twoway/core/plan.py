@@ -47,7 +47,6 @@ class Totals:
                 self.creates[edit.side] += 1
             case Kind.UPDATE:
                 self.updates[edit.side] += 1
-                if any(value is None and edit.expect.get(name) is not None for name, value in edit.changed.items()):
-                    self.blanks[edit.side] += 1
+                self.blanks[edit.side] += edit.empties
             case _:
                 self.deletes[edit.side] += 1

@@ -71,6 +71,11 @@ class Edit:
     deltas: Mapping[str, tuple[list[str], list[str]]] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def empties(self) -> bool:
+        """Whether a field that is filled is left blank."""
+        return any(value is None and self.expect.get(name) is not None for name, value in self.changed.items())
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from twoway.core.model import Side
 
@@ -26,7 +27,10 @@ class Direction(StrEnum):
     @property
     def receiver(self) -> Side | None:
         """The side that takes a one-way field, and gives nothing."""
-        return {Direction.TO_LEFT: Side.LEFT, Direction.TO_RIGHT: Side.RIGHT}.get(self)
+        return _RECEIVERS.get(self)
+
+
+_RECEIVERS: Final = {Direction.TO_LEFT: Side.LEFT, Direction.TO_RIGHT: Side.RIGHT}
 
 
 class Drift(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from twoway.core.diff import Life, Seen, absorb_receipt
 from twoway.core.match import Holder, Proposal, Standing, propose
-from twoway.core.model import Instant, Kind, Side, Values
+from twoway.core.model import SIDES, Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
@@ -22,7 +22,7 @@ from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import Mark, NewLink
 from twoway.state.observations import Pending
 from twoway.state.operations import Staging
-from twoway.state.rows import Link, Observation
+from twoway.state.rows import Link, Observation, receipt_from
 
 
 def everything(run: Run) -> None:
@@ -31,7 +31,7 @@ def everything(run: Run) -> None:
     due = run.store.observations.next_due(run.pair.id)
     if due is None or due > now:
         return
-    for side in Side:
+    for side in SIDES:
         after = ""
         while window := run.store.observations.linked(
             run.pair.id, side, now, after, run.pair.tuning.window, run.pair.settle
@@ -39,9 +39,9 @@ def everything(run: Run) -> None:
             with run.commit("decide"):
                 _linked(run, window)
             after = _last(window, side)
-    for side in Side:
+    for side in SIDES:
         _forget_the_dead(run, side)
-    for side in Side:
+    for side in SIDES:
         after = ""
         while alone := run.store.observations.unlinked(run.pair.id, side, now, after, run.pair.tuning.window):
             with run.commit("match"):
@@ -104,15 +104,15 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
             decided.store()
             _merged(run, link, side, row)
             return
-    unread = [side for side in Side if observed[side] is None and _never_read(run, link, side)]
+    unread = [side for side in SIDES if observed[side] is None and _never_read(run, link, side)]
     if unread:
         rev = run.store.observations.next_rev()
         for side in unread:
             run.store.observations.look_again(run.pair.id, side, [link.ids[side]], run.now, rev)
         run.again = True
         return
-    seen = {side: _seen(run, link, side, observed[side]) for side in Side}
-    for side in Side:
+    seen = {side: _seen(run, link, side, observed[side]) for side in SIDES}
+    for side in SIDES:
         if seen[side].life is Life.GONE and run.app(side).capabilities.hides_merges and not _gone(seen[side.other]):
             reason = f"{run.app(side).account} no longer shows it, and does not tell a merge from a deletion"
             _park_link(run, link, "review", reason)
@@ -146,7 +146,7 @@ def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
 
     Only an app that tells nothing of what it stored is believed so: of any other the form is known from its answer.
     """
-    edits, bases = [], {side: dict(decision.bases.get(side, {})) for side in Side}
+    edits, bases = [], {side: dict(decision.bases.get(side, {})) for side in SIDES}
     for edit in decision.edits:
         forms = [name for name, rule in edit.rules.items() if rule == DRIFT and _was_put_back(run, link, edit, name)]
         bases[edit.side].update({name: edit.expect[name] for name in forms})
@@ -177,7 +177,7 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
         return Seen(values=base, base=base, in_scope=mapping.in_scope(base))
     if row.life == "gone":
         return Seen(values=base, base=base, life=Life.GONE, in_scope=mapping.in_scope(base))
-    receipt = link.receipts[side]
+    receipt = receipt_from(link.receipts[side])
     ours = receipt is not None and is_our_own(run, side, receipt, row)
     own_fields = set(receipt[1]) if ours and receipt else set()
     seen = Seen(
@@ -196,8 +196,8 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
 def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: _Decided) -> None:
     link, observed = pending
     store, pair = run.store, run.pair
-    bases = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in Side}
-    if any(bases[side] != link.bases[side] for side in Side):
+    bases = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in SIDES}
+    if any(bases[side] != link.bases[side] for side in SIDES):
         decided.bases.append((link.id, bases))
     if any(edit.kind is Kind.CREATE for edit in decision.edits):
         decided.store()
@@ -245,7 +245,7 @@ def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
 
 
 def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, int | None]:
-    return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in Side}
+    return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in SIDES}
 
 
 def _note_problems(run: Run, rows: Iterable[Observation], decided: _Decided) -> None:
@@ -262,7 +262,7 @@ def _note_problems(run: Run, rows: Iterable[Observation], decided: _Decided) -> 
 
 
 def _park_link(run: Run, link: Link, code: str, reason: str, retry: Instant | None = None) -> None:
-    rows = [Parking(side, link.ids[side], code, reason, retry_at=retry) for side in Side]
+    rows = [Parking(side, link.ids[side], code, reason, retry_at=retry) for side in SIDES]
     run.store.attention.park(run.pair.id, rows, run.now)
     run.store.observations.wait(run.pair.id, records_of(link), retry)
     run.counts["parked"] += 1
@@ -270,8 +270,8 @@ def _park_link(run: Run, link: Link, code: str, reason: str, retry: Instant | No
 
 def _unlink(run: Run, link: Link, seen: Mapping[Side, Seen], reason: str) -> None:
     """The link ends. A record that is still there is set aside for good: it is no new one."""
-    dead = {side for side in Side if _gone(seen[side])}
-    end_link(run, link, {side: "tombstone" if side in dead else "retired" for side in Side}, reason)
+    dead = {side for side in SIDES if _gone(seen[side])}
+    end_link(run, link, {side: "tombstone" if side in dead else "retired" for side in SIDES}, reason)
     run.counts["unlinked"] += 1
 
 
@@ -405,10 +405,10 @@ def _match(run: Run, row: Observation, match: str, decided: _Decided) -> None:
         return
     observed = {row.side: row, other.side: other}
     new = NewLink(
-        {side: observed[side].record_id for side in Side},
-        {side: {} for side in Side},
+        {side: observed[side].record_id for side in SIDES},
+        {side: {} for side in SIDES},
         dict.fromkeys(Side),
-        {side: observed[side].version for side in Side},
+        {side: observed[side].version for side in SIDES},
         dict.fromkeys(Side),
     )
     number = store.links.add(pair.id, new, run.now)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from twoway.core.model import Side, Values
+from twoway.core.model import SIDES, Side, Values
 from twoway.engine.run import Run
 from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link
@@ -14,7 +14,7 @@ OUT_OF_SCOPE: Final = "out of scope"
 
 def records_of(link: Link) -> list[tuple[Side, str]]:
     """Both records of a link."""
-    return [(side, link.ids[side]) for side in Side]
+    return [(side, link.ids[side]) for side in SIDES]
 
 
 def end_link(
@@ -23,9 +23,9 @@ def end_link(
     """Remove a link and leave these marks on its records. What was seen of a record since `revs` is still decided."""
     store, pair = run.store, run.pair
     store.links.remove(link.id)
-    store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in Side], run.now)
+    store.links.mark(pair.id, [Mark(side, link.ids[side], kinds[side], reason) for side in SIDES], run.now)
     store.attention.unpark(pair.id, records_of(link))
-    for side in Side:
+    for side in SIDES:
         if kinds[side] == "tombstone":
             _forget_dead(run, side, link.ids[side])
         elif revs is not None:
@@ -52,7 +52,7 @@ def move(run: Run, link: Link, new: NewLink, side: Side, reason: str) -> None:
     _forget_dead(run, side, before)
     store.links.mark(pair.id, [Mark(side, before, "tombstone", reason)], run.now)
     store.links.unmark(pair.id, side, new.ids[side])
-    store.attention.unpark(pair.id, [(side, before), *((of, new.ids[of]) for of in Side)])
+    store.attention.unpark(pair.id, [(side, before), *((of, new.ids[of]) for of in SIDES)])
 
 
 def move_without_base(run: Run, link: Link, side: Side, record_id: str, reason: str) -> None:
@@ -67,6 +67,6 @@ def move_without_base(run: Run, link: Link, side: Side, record_id: str, reason: 
     )
     move(run, link, new, side, reason)
     rev = run.store.observations.next_rev()
-    for of in Side:
+    for of in SIDES:
         run.store.observations.look_again(run.pair.id, of, [new.ids[of]], run.now, rev)
     run.again = True

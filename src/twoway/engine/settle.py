@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from twoway.core.mapping import Decoded
-from twoway.core.model import Side, Value, Values
+from twoway.core.model import SIDES, Side, Value, Values
 from twoway.core.reconcile import LEFT_SCOPE, moved_bases
 from twoway.core.resolve import DECIDED
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move, records_of
@@ -15,7 +15,7 @@ from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE
 from twoway.state.links import NewLink
 from twoway.state.observations import Sighting
-from twoway.state.rows import Link, Observation, StagedOperation
+from twoway.state.rows import Link, Observation, StagedOperation, receipt_text
 
 
 class Done(NamedTuple):
@@ -31,9 +31,9 @@ _UNTOLD: Final = "\0"
 """What a receipt's version begins with where the app told none: the time of the answer follows."""
 
 
-def written(run: Run, version: str | None, fields: Iterable[str]) -> tuple[str, list[str]]:
+def written(run: Run, version: str | None, fields: Iterable[str]) -> str:
     """What a link keeps of our last write to a record: the version that it made, and its fields."""
-    return version or f"{_UNTOLD}{run.now}", sorted(fields)
+    return receipt_text(version or f"{_UNTOLD}{run.now}", fields)
 
 
 def is_our_own(run: Run, side: Side, receipt: tuple[str, Sequence[str]], row: Observation) -> bool:
@@ -112,7 +112,7 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
     side = rows[0][1].operation.side
     mapping = run.mapping(side)
     bases: list[tuple[int, Mapping[Side, Values]]] = []
-    sides: list[tuple[int, int, str | None, tuple[str, list[str]]]] = []
+    sides: list[tuple[int, int, str | None, str]] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
     apart: dict[int, dict[str, list[Value]]] = {}
     for link, (operation, _, stored, version) in rows:
@@ -125,7 +125,7 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
             judged = store.attention.values(link.id, side.other)
             mine = {name: judged[name] for name in decided if name not in edit.given and name in judged}
             moved[side.other].update(mine)
-        now = {of: {**link.bases[of], **moved[of]} for of in Side}
+        now = {of: {**link.bases[of], **moved[of]} for of in SIDES}
         bases.append((link.id, now))
         differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
         if differing:
@@ -165,8 +165,8 @@ def _release(run: Run, target: Side, rows: Sequence[tuple[Link, Done]]) -> None:
     store, pair = run.store, run.pair
     numbers = [link.id for link, _ in rows]
     busy, unsettled = store.operations.live_on(numbers), store.attention.unsettled(numbers)
-    seen = {side: store.observations.sightings(pair.id, side, [link.ids[side] for link, _ in rows]) for side in Side}
-    again: dict[Side, list[str]] = {side: [] for side in Side}
+    seen = {side: store.observations.sightings(pair.id, side, [link.ids[side] for link, _ in rows]) for side in SIDES}
+    again: dict[Side, list[str]] = {side: [] for side in SIDES}
     free: list[tuple[Link, StagedOperation]] = []
     for link, (operation, *_) in rows:
         if link.id in busy:
@@ -178,7 +178,7 @@ def _release(run: Run, target: Side, rows: Sequence[tuple[Link, Done]]) -> None:
             for side, record_id in records_of(link):
                 again[side].append(record_id)
         elif link.id in unsettled:
-            _in_conflict(run, link, operation, {side: seen[side].get(link.ids[side]) for side in Side})
+            _in_conflict(run, link, operation, {side: seen[side].get(link.ids[side]) for side in SIDES})
         else:
             free.append((link, operation))
     for side, ids in again.items():
@@ -226,9 +226,12 @@ def _settle(
         stays = set()
         for side, record_id in records_of(link):
             rev, row = operation.revs[side], seen[side].get(record_id)
-            settled.append((side, record_id, rev))
-            if row is not None and (rev is None or row.rev > rev):
+            if row is None:
+                continue
+            if rev is None or row.rev > rev:
                 stays.add(side)
+            else:
+                settled.append((side, record_id, rev))
         if target in stays:
             # It was seen after it was decided, and perhaps before our write: what it holds now is to be read.
             newer.append(link.ids[target])

@@ -26,7 +26,7 @@ class NewLink(NamedTuple):
     bases: Mapping[Side, Values]
     fps: Mapping[Side, int | None]
     versions: Mapping[Side, str | None]
-    receipts: Mapping[Side, tuple[str, Sequence[str]] | None]
+    receipts: Mapping[Side, str | None]
 
 
 class Links:
@@ -109,13 +109,11 @@ class Links:
             [(*_bases(bases), link) for link, bases in rows],
         )
 
-    def set_sides(
-        self, side: Side, rows: Iterable[tuple[int, int | None, str | None, tuple[str, Sequence[str]] | None]]
-    ) -> None:
+    def set_sides(self, side: Side, rows: Iterable[tuple[int, int | None, str | None, str | None]]) -> None:
         """Fingerprint and version that were last seen of one side, and what our last write made of it, by link."""
         self._db.many(
             f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ? WHERE id = ?",
-            [(fp, version, _receipt_text(receipt), link) for link, fp, version, receipt in rows],
+            [(fp, version, receipt, link) for link, fp, version, receipt in rows],
         )
 
     def set_seen(self, rows: Sequence[tuple[int, Side, int | None, str | None]]) -> None:
@@ -243,8 +241,8 @@ def _columns(new: NewLink) -> tuple[Any, ...]:
         new.versions[left],
         new.versions[right],
         *_bases(new.bases),
-        _receipt_text(new.receipts[left]),
-        _receipt_text(new.receipts[right]),
+        new.receipts[left],
+        new.receipts[right],
     )
 
 
@@ -252,7 +250,3 @@ def _bases(bases: Mapping[Side, Values]) -> tuple[str, str | None]:
     """The two columns: the right one is null where both sides are the same."""
     left, right = dumps(bases[Side.LEFT]), dumps(bases[Side.RIGHT])
     return left, None if right == left else right
-
-
-def _receipt_text(receipt: tuple[str, Sequence[str]] | None) -> str | None:
-    return None if receipt is None else dumps([receipt[0], list(receipt[1])])

@@ -143,8 +143,8 @@ class Operations:
                     totals.creates[side] += number
                     totals.retried[side] += self._retried(pair, side, states)
                 case Kind.UPDATE:
-                    for state in states:
-                        self._add_updates(totals, pair, side, state)
+                    totals.updates[side] += number
+                    totals.blanks[side] += sum(self._blanks(pair, side, state) for state in states)
                 case Kind.DELETE | Kind.ARCHIVE:
                     totals.deletes[side] += number
         return totals
@@ -162,13 +162,14 @@ class Operations:
             )
         )
 
-    def _add_updates(self, totals: Totals, pair: int, side: Side, state: State) -> None:
-        after = 0
-        while window := self.planned(pair, side, Kind.UPDATE, after, 1000, state):
-            for operation in window:
-                if operation.undoes is None:
-                    totals.add(operation.edit)
-            after = window[-1].id
+    def _blanks(self, pair: int, side: Side, state: State) -> int:
+        """Updates that empty a field which is filled; only such as hold a blank at all are read."""
+        rows = self._db.run(
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state = ? AND p.side = ? "
+            "AND p.kind = 'update' AND p.closed_at IS NULL AND p.undoes IS NULL AND instr(p.edit, ':null')",
+            (pair, state.value, side.value),
+        )
+        return sum(operation_row(row).edit.empties for row in rows)
 
     def live_on_link(self, link: int) -> bool:
         """Whether an operation of the link is not closed."""

@@ -1,6 +1,6 @@
 """The rows that the engine works with, decoded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +32,8 @@ class Link(NamedTuple):
     fps: Mapping[Side, int | None]
     versions: Mapping[Side, str | None]
     bases: Mapping[Side, Values]
-    receipts: Mapping[Side, tuple[str, tuple[str, ...]] | None]
+    receipts: Mapping[Side, str | None]
+    """What our last write to each side made of it, as `receipt_text` has it."""
     held: Mapping[str, list[Value]]
 
 
@@ -95,12 +96,18 @@ def link_row(row: Any) -> Link:
         {Side.LEFT: row[3], Side.RIGHT: row[4]},
         {Side.LEFT: row[5], Side.RIGHT: row[6]},
         {Side.LEFT: left, Side.RIGHT: right},
-        {Side.LEFT: _receipt(row[9]), Side.RIGHT: _receipt(row[10])},
+        {Side.LEFT: row[9], Side.RIGHT: row[10]},
         loads(row[11]) or {},
     )
 
 
-def _receipt(text: str | None) -> tuple[str, tuple[str, ...]] | None:
+def receipt_text(version: str, fields: Iterable[str]) -> str:
+    """A version of a record that our own write made, and the fields that it wrote."""
+    return dumps([version, sorted(fields)])
+
+
+def receipt_from(text: str | None) -> tuple[str, tuple[str, ...]] | None:
+    """The reverse of `receipt_text`."""
     if text is None:
         return None
     version, fields = orjson.loads(text)
