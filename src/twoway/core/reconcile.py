@@ -188,8 +188,10 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     for rule in rules.ordered:
         name = rule.name
         one, two = here.get(name, MISSING), there.get(name, MISSING)
-        if rule.direction is Direction.ONE_SIDE or (one == two and one is not MISSING):
-            # The two agree, as in most fields of most records: there is nothing to resolve.
+        if one == two == left.base.get(name, MISSING) == right.base.get(name, MISSING):
+            # As in most fields of most records: nothing was changed, and the two agree.
+            continue
+        if rule.direction is Direction.ONE_SIDE:
             _move(bases, name, one, left, two, right)
             continue
         if isinstance(one, Missing) or isinstance(two, Missing):

@@ -154,10 +154,14 @@ class PairRules:
     created: Mapping[Side, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     """The fields with which a record may be created on a side; of a consent only an opt-out."""
     consents: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    shared: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The fields that live on both sides."""
 
     def __post_init__(self) -> None:
         ordered = tuple(rule for _, rule in sorted(self.fields.items()))
         created = {side: tuple(rule.name for rule in ordered if rule.direction.writes(side)) for side in Side}
         consents = tuple(rule.name for rule in ordered if rule.shape is Shape.CONSENT)
-        for name, value in (("ordered", ordered), ("created", created), ("consents", consents)):
+        shared = frozenset(rule.name for rule in ordered if rule.direction is not Direction.ONE_SIDE)
+        derived = {"ordered": ordered, "created": created, "consents": consents, "shared": shared}
+        for name, value in derived.items():
             object.__setattr__(self, name, value)

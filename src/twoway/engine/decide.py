@@ -13,7 +13,6 @@ from twoway.core.model import SIDES, Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
-from twoway.core.rules import Direction
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.engine.settle import is_our_own
@@ -133,12 +132,7 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
 
 def _never_read(run: Run, link: Link, side: Side) -> bool:
     """Whether a field has no base on this side: what the record holds there is not known until it is read."""
-    base, mapping = link.bases[side], run.mapping(side)
-    return any(
-        name not in base and mapping.app_fields(name)
-        for name, rule in run.pair.mapping.rules.fields.items()
-        if rule.direction is not Direction.ONE_SIDE
-    )
+    return not run.pair.mapping.rules.shared <= link.bases[side].keys()
 
 
 def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
@@ -196,8 +190,9 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
 def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: _Decided) -> None:
     link, observed = pending
     store, pair = run.store, run.pair
-    bases = {side: {**seen[side].base, **decision.bases.get(side, {})} for side in SIDES}
-    if any(bases[side] != link.bases[side] for side in SIDES):
+    bases = {side: seen[side].base for side in SIDES}
+    bases |= {side: {**bases[side], **moved} for side, moved in decision.bases.items()}
+    if any(bases[side] is not link.bases[side] and bases[side] != link.bases[side] for side in SIDES):
         decided.bases.append((link.id, bases))
     if any(edit.kind is Kind.CREATE for edit in decision.edits):
         decided.store()
