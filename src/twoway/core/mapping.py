@@ -199,6 +199,17 @@ class SideMapping:
         digest = xxh3_64_intdigest(orjson.dumps(seen, None, orjson.OPT_SORT_KEYS), self._seed)
         return digest - (1 << 64) if digest & _SIGN else digest
 
+    def raw_hash(self, values: RawValues) -> int | None:
+        """A signed 64-bit hash of raw values, under this mapping: equal values have equal fingerprints.
+
+        `None` where the values are not such as JSON could tell: they are to be read.
+        """
+        try:
+            digest = xxh3_64_intdigest(orjson.dumps(values, str, orjson.OPT_SORT_KEYS), self._seed)
+        except orjson.JSONEncodeError:
+            return None
+        return digest - (1 << 64) if digest & _SIGN else digest
+
     def keys(self, values: Values) -> tuple[int | None, ...]:
         """For each match key a signed 64-bit hash, equal for equal values on both sides, whatever the case.
 

@@ -5,7 +5,8 @@ an operation that fails. A listing that may lag only gives hints; hints are fetc
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import NamedTuple
 
 from twoway.core.guard import short_listing
 from twoway.core.mapping import Decoded
@@ -66,9 +67,9 @@ async def _changes(run: Run, side: Side, cursor: str) -> bool:
         pages += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
-        news, _ = _news(run, side, _read(run, side, page.records), hint=lagging)
+        news = _news(run, side, page.records, hint=lagging)
         moved = page.cursor is not None and page.cursor != cursor
-        if moved or any(news) or page.gone or page.merged or page.ids:
+        if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news, hint=lagging, settle=settle)
                 _absences(run, side, page, lagging=lagging)
@@ -96,9 +97,9 @@ async def _snapshot(run: Run, side: Side) -> None:
         cursor, last = page.cursor, page.last
         if not window or (len(window) < pair.tuning.window and not last):
             continue
-        news, links = _news(run, side, _read(run, side, window), hint=lagging)
-        listed.add(links)
-        if any(news):
+        news = _news(run, side, window, hint=lagging)
+        listed.add(news.links)
+        if news.changed or news.touched:
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news, hint=lagging, settle=0)
         run.counts[f"listed {side}"] += len(window)
@@ -121,31 +122,58 @@ _Reading = tuple[Record, Decoded, int]
 """A record, its canonical values, and their fingerprint."""
 
 
-def _read(run: Run, side: Side, records: Iterable[Record]) -> dict[str, _Reading]:
-    """Records by id; of one that is listed twice, the last."""
-    decode, fingerprint = run.mapping(side).decode, run.mapping(side).fingerprint
-    return {record.id: (record, decoded := decode(record.values), fingerprint(decoded)) for record in records}
+def _read(run: Run, side: Side, record: Record) -> _Reading:
+    mapping = run.mapping(side)
+    decoded = mapping.decode(record.values)
+    return record, decoded, mapping.fingerprint(decoded)
 
 
-_News = tuple[list[_Reading], list[tuple[str, str | None]]]
+class _News(NamedTuple):
+    """What a window of a listing tells that was not known."""
+
+    changed: list[_Reading]
+    touched: list[tuple[int, str | None, int | None]]
+    """Links whose record is as it was: its new version, if that is believed, and the hash of its raw values."""
+    links: list[int]
+    """The links of all the records."""
 
 
-def _news(run: Run, side: Side, read: Mapping[str, _Reading], *, hint: bool) -> tuple[_News, list[int]]:
-    """What differs from what was last seen of it, with the new versions of what was only touched; and the links."""
-    if not read:
-        return ([], []), []
-    seen = {record_id: (fp, record.version) for record_id, (record, _, fp) in read.items()}
-    changed, touched, links = run.store.observations.differing(run.pair.id, side, seen)
-    versions = [] if hint else [(record_id, seen[record_id][1]) for record_id in touched]
-    return ([read[record_id] for record_id in changed], versions), links
+def _news(run: Run, side: Side, records: Iterable[Record], *, hint: bool) -> _News:
+    """What differs from what was last seen; of a record that is listed twice, the last.
+
+    What shows the very raw values that were last seen is not even decoded.
+    """
+    shown = {record.id: record for record in records}
+    news, unlinked = _News([], [], []), dict[str, _Reading]()
+    observations, raw_hash = run.store.observations, run.mapping(side).raw_hash
+    for record_id, link, fp, version, raw, waiting in observations.known(run.pair.id, side, shown) if shown else ():
+        record = shown[record_id]
+        if link is not None:
+            news.links.append(link)
+        same_version = hint or version == record.version
+        now = raw_hash(record.values)
+        same = raw is not None and raw == now and waiting is None
+        if same and same_version:
+            continue
+        if not same:
+            reading = _read(run, side, record)
+            if waiting is not None or (link is not None and fp != reading[2]):
+                news.changed.append(reading)
+                continue
+            if link is None:
+                unlinked[record_id] = reading
+                continue
+        if not same_version or now is not None:
+            news.touched.append((link, None if hint else record.version, now))
+    marked = observations.marked(run.pair.id, side, unlinked) if unlinked else {}
+    news.changed.extend(one for at, one in unlinked.items() if at not in marked or marked[at] != one[2])
+    return news
 
 
 def _store(run: Run, side: Side, news: _News, *, hint: bool, settle: int) -> None:
     """Keep the news, within the caller's transaction."""
-    changed, versions = news
-    _put(run, side, changed, hint=hint, settle=settle)
-    if versions:
-        run.store.links.set_versions(run.pair.id, side, versions)
+    _put(run, side, news.changed, hint=hint, settle=settle)
+    run.store.links.touched(side, news.touched)
 
 
 def _put(run: Run, side: Side, readings: Sequence[_Reading], *, hint: bool, settle: int) -> None:
@@ -234,7 +262,7 @@ def keep(run: Run, side: Side, found: dict[str, Fetched]) -> None:
     """Store what a read by id showed, within the caller's transaction: this, unlike a listing, is proof."""
     now, observations = run.now, run.store.observations
     records = [answer for answer in found.values() if isinstance(answer, Record)]
-    _put(run, side, list(_read(run, side, records).values()), hint=False, settle=0)
+    _put(run, side, [_read(run, side, record) for record in records], hint=False, settle=0)
     absent = [answer for answer in found.values() if isinstance(answer, Absence)]
     rev = observations.next_rev() if absent else 0
     observations.put(

@@ -93,7 +93,8 @@ class Links:
         """Give a link other records or bases, as after a merge or a record that was created anew."""
         self._db.run(
             "UPDATE link SET left_id = ?, right_id = ?, left_fp = ?, right_fp = ?, left_version = ?, "
-            "right_version = ?, left_base = ?, right_base = ?, left_receipt = ?, right_receipt = ? WHERE id = ?",
+            "right_version = ?, left_base = ?, right_base = ?, left_receipt = ?, right_receipt = ?, left_raw = NULL, "
+            "right_raw = NULL WHERE id = ?",
             (*_columns(new), link),
         )
 
@@ -112,7 +113,8 @@ class Links:
     def set_sides(self, side: Side, rows: Iterable[tuple[int, int | None, str | None, str | None]]) -> None:
         """Fingerprint and version that were last seen of one side, and what our last write made of it, by link."""
         self._db.many(
-            f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ? WHERE id = ?",
+            f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ?, "
+            f"{side.value}_raw = NULL WHERE id = ?",
             [(fp, version, receipt, link) for link, fp, version, receipt in rows],
         )
 
@@ -120,16 +122,18 @@ class Links:
         """Fingerprint and version that were last seen, for (link, side)."""
         for side in Side:
             self._db.many(
-                f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = coalesce(?, {side.value}_version) "
-                "WHERE id = ?",
+                f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = coalesce(?, {side.value}_version), "
+                f"{side.value}_raw = NULL WHERE id = ?",
                 [(fp, version, link) for link, of, fp, version in rows if of is side],
             )
 
-    def set_versions(self, pair: int, side: Side, rows: Sequence[tuple[str, str | None]]) -> None:
-        """A record was touched and its content did not change: remember its (id, version) for conditional writes."""
+    def touched(self, side: Side, rows: Iterable[tuple[int, str | None, int | None]]) -> None:
+        """Records whose content did not change, as (link, version, hash of their raw values): remember the version for
+        conditional writes, if one is given, and the hash, by which the same content is recognised unread."""
         self._db.many(
-            f"UPDATE link SET {side.value}_version = ? WHERE pair = ? AND {side.value}_id = ?",
-            [(version, pair, record_id) for record_id, version in rows],
+            f"UPDATE link SET {side.value}_version = coalesce(?, {side.value}_version), {side.value}_raw = ? "
+            "WHERE id = ?",
+            [(version, raw, link) for link, version, raw in rows],
         )
 
     def hold(self, link: int, held: Mapping[str, list[Value]]) -> None:

@@ -1,7 +1,7 @@
 """What was seen and is not settled. A row leaves only when its record agrees: nothing else makes twoway forget."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twoway.core.model import Instant, Side
 from twoway.state.database import Database
@@ -79,15 +79,6 @@ class Listed:
         return link < len(self._flags) and bool(self._flags[link])
 
 
-class News(NamedTuple):
-    """What is new of the records that were seen: the ids of those to look at, and of those that were only touched; and
-    the links of all of them."""
-
-    changed: list[str]
-    touched: list[str]
-    links: list[int]
-
-
 class Observations:
     """The table `observation`."""
 
@@ -102,42 +93,23 @@ class Observations:
             )
         )
 
-    def differing(self, pair: int, side: Side, seen: Mapping[str, tuple[int, str | None]]) -> News:
-        """What is new of these records, as id → (fingerprint, version).
-
-        What equals what was last seen of it is left out: echoes of our own writes, touched timestamps.
-        """
+    def known(self, pair: int, side: Side, record_ids: Iterable[str]) -> list[tuple[Any, ...]]:
+        """What is known of each of these records: its id, its link, fingerprint, version and raw hash as last seen of
+        it, and the revision of what waits to be decided about it."""
         one = side.value
-        rows = self._db.run(
-            f"SELECT j.value, l.id, l.{one}_fp, l.{one}_version, o.rev FROM json_each(?) j "
+        return self._db.run(
+            f"SELECT j.value, l.id, l.{one}_fp, l.{one}_version, l.{one}_raw, o.rev FROM json_each(?) j "
             f"LEFT JOIN link l ON l.pair = ? AND l.{one}_id = j.value "
             f"LEFT JOIN observation o ON o.pair = ? AND o.side = '{one}' AND o.record_id = j.value",
-            (dumps(list(seen)), pair, pair),
-        )
-        news = News([], [], [])
-        unlinked = []
-        for record_id, link, fp, version, waiting in rows:
-            if link is not None:
-                news.links.append(link)
-            now = seen[record_id]
-            if waiting is not None or (link is not None and fp != now[0]):
-                news.changed.append(record_id)
-            elif link is None:
-                unlinked.append(record_id)
-            elif version != now[1]:
-                news.touched.append(record_id)
-        marked = self._marked(pair, side, unlinked)
-        news.changed.extend(one for one in unlinked if one not in marked or marked[one] != seen[one][0])
-        return news
+            (dumps(list(record_ids)), pair, pair),
+        ).fetchall()
 
-    def _marked(self, pair: int, side: Side, record_ids: Sequence[str]) -> dict[str, int | None]:
+    def marked(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, int | None]:
         """The fingerprints with which these records were set aside, or left out."""
-        if not record_ids:
-            return {}
         rows = self._db.run(
             "SELECT m.record_id, m.fp FROM json_each(?) j CROSS JOIN mark m "
             "ON m.pair = ? AND m.side = ? AND m.record_id = j.value",
-            (dumps(record_ids), pair, side.value),
+            (dumps(list(record_ids)), pair, side.value),
         )
         return dict(rows.fetchall())
 

@@ -52,6 +52,8 @@ link = Table(
     Column("right_id", Text, nullable=False),
     Column("left_fp", BigInteger),
     Column("right_fp", BigInteger),
+    Column("left_raw", BigInteger),  # the hash of raw values that are known to have this very fingerprint
+    Column("right_raw", BigInteger),
     Column("left_version", Text),
     Column("right_version", Text),
     Column("left_base", Text, nullable=False),

@@ -43,7 +43,7 @@ async def cursor_first(run: Run, side: Side, cursor: str) -> None:
         page = await app.changes(cursor)
         with run.commit("cursor"):
             run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
-        news, _ = observe._news(run, side, observe._read(run, side, page.records), hint=False)
+        news = observe._news(run, side, page.records, hint=False)
         with run.commit("observe"):
             observe._store(run, side, news, hint=False, settle=0)
             observe._absences(run, side, page, lagging=False)
@@ -101,6 +101,13 @@ def gone_at_once(before: Any, self: Observations, pair: int, side: Side, since: 
     return []
 
 
+def still_recognised(before: Any, self: Links, side: Side, rows: Any) -> None:
+    """What was recognised before our write is taken for nothing new after it."""
+    kept = [(row[0], self._db.one(f"SELECT {side.value}_raw FROM link WHERE id = ?", (row[0],))) for row in rows]  # noqa: S608 - a column
+    before(self, side, rows)
+    self._db.many(f"UPDATE link SET {side.value}_raw = ? WHERE id = ?", [(raw, link) for link, raw in kept])  # noqa: S608 - a column
+
+
 def unhidden(before: Any, self: App) -> Any:
     return replace(before.fget(self), hides_merges=False)
 
@@ -149,6 +156,13 @@ READING: Final = (
         "echo",
         all_of(around(observe, "_observation", no_hint), around(observe, "_absences", no_lag)),
         lively("name", manner_lag=30_000, manner_conditional=False),
+    ),
+    Fault(
+        "what was there before our write is recognised after it",
+        "rule 17",
+        "diverged",
+        around(Links, "set_sides", still_recognised),
+        narrow("name", edits=60, cycles=20, manner_lag=0),
     ),
     Fault(
         "what our user modified last is taken for an echo",

@@ -211,6 +211,8 @@ def upgrade() -> None:
         sa.Column("right_id", sa.Text(), nullable=False),
         sa.Column("left_fp", sa.BigInteger(), nullable=True),
         sa.Column("right_fp", sa.BigInteger(), nullable=True),
+        sa.Column("left_raw", sa.BigInteger(), nullable=True),
+        sa.Column("right_raw", sa.BigInteger(), nullable=True),
         sa.Column("left_version", sa.Text(), nullable=True),
         sa.Column("right_version", sa.Text(), nullable=True),
         sa.Column("left_base", sa.Text(), nullable=False),
