@@ -162,7 +162,7 @@ READING: Final = (
         "rule 17",
         "diverged",
         around(Links, "set_sides", still_recognised),
-        narrow("name", edits=60, cycles=20, manner_lag=0),
+        lively("name", "phone", edits=60, cycles=20, manner_lag=0),
     ),
     Fault(
         "what our user modified last is taken for an echo",
