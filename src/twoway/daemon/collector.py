@@ -2,7 +2,7 @@
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 50_000, 20, 20
+_YOUNG, _MIDDLE, _OLD = 10_000, 5, 20
 
 
 def collect_less() -> None:
