@@ -1,7 +1,7 @@
-"""Carrying out a plan: a few batches at a time, each between two commits.
+"""Carrying out a plan: batch by batch, each between two commits.
 
-One commit marks them `sent`, with the values about to be replaced in the history; then the requests leave; one commit
-for each stores what became of it. Dying between the two leaves operations that are known to be in doubt, and are looked
+One commit marks a batch `sent`, with the values about to be replaced in the history; then the request leaves; one
+commit stores what became of it. Dying between the two leaves operations that are known to be in doubt, and are looked
 up before anything is sent again.
 """
 
@@ -37,48 +37,25 @@ async def _side(run: Run, side: Side, kinds: Sequence[Kind]) -> None:
             run.pair.id, side, kind, after, size * run.pair.tuning.concurrency
         ):
             after = window[-1].id
-            await _window(run, side, [window[at : at + size] for at in range(0, len(window), size)])
+            await gather(*(_batch(run, side, window[at : at + size]) for at in range(0, len(window), size)))
 
 
-_Sent = tuple[list[StagedOperation], list[Write]]
-
-
-async def _window(run: Run, side: Side, batches: Sequence[Sequence[StagedOperation]]) -> None:
-    """Send the batches that are to be under way at the same time. What one of them raises holds up none of the others.
-
-    They are marked as sent together, since that commit waits for the disk; what became of each is stored at once.
-    """
-    ready: list[_Sent] = []
-    error: ConnectorError | None = None
-    try:
-        await gather(*(_prepare(run, side, batch, ready) for batch in batches))
-    except ConnectorError as raised:
-        error = raised
-    if ready:
-        sent = [operation for operations, _ in ready for operation in operations]
-        # A power cut must not make us forget what was sent: it would be sent again.
-        with run.commit("sent", durable=True):
-            run.store.operations.sent([operation.id for operation in sent], run.now)
-            run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
-        await gather(*(_deliver(run, side, batch) for batch in ready))
-    if error is not None:
-        raise error
-
-
-async def _prepare(run: Run, side: Side, batch: Sequence[StagedOperation], ready: list[_Sent]) -> None:
-    """Look once more, and put what is to be sent into the app's own words."""
-    still_right = await _still_right(run, side, batch)
-    writes = _writes(run, side, still_right)
-    sent = [operation for operation, _ in still_right if operation.id in writes]
-    if sent:
-        ready.append((sent, [writes[operation.id] for operation in sent]))
-
-
-async def _deliver(run: Run, side: Side, batch: _Sent) -> None:
-    operations, writes = batch
-    answers, error = await _send(run, side, writes)
+async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None:
+    ready = await _still_right(run, side, batch)
+    if not ready:
+        return
+    # From here to the commit nothing is waited for: what was found just now still holds.
+    writes = _writes(run, side, ready)
+    sent = [operation for operation, _ in ready if operation.id in writes]
+    if not sent:
+        return
+    # A power cut must not make us forget what was sent: it would be sent again.
+    with run.commit("sent", durable=True):
+        run.store.operations.sent([operation.id for operation in sent], run.now)
+        run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
+    answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
     with run.commit("receipts"):
-        receipts.store(run, zip(operations, answers, strict=True))
+        receipts.store(run, zip(sent, answers, strict=True))
     if error is not None:
         raise error
 
