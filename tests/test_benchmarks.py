@@ -10,22 +10,36 @@ from benchmarks.speed.cases import CONTENDERS, Stage, cases, fewest_requests
 RECORDS = 300
 
 
-def test_engine_and_bare_loop_do_the_same_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["left", "overlap", "linked"])
+def test_engine_and_bare_loop_do_the_same_work(tmp_path: Path, start: str) -> None:
     held = {}
+    chosen = [case for case in cases(RECORDS) if case.start == start]
     for contender in CONTENDERS:
         with Stage(contender, tmp_path, RECORDS) as stage:
-            for case in cases(RECORDS):
+            stage.set_up(start)
+            for case in chosen:
                 told = stage.run(case)
                 assert told["requests"] == fewest_requests(case, RECORDS), f"{contender}: {case.name}"
             held[contender] = stage.holds()
     rows = held["engine"]["left"]
     assert held == dict.fromkeys(CONTENDERS, dict.fromkeys(people.SIDES, rows))
-    # By hand: people last edited every other of the 300, in turn on the left and on the right. These edits won over
-    # those before them, and nobody else was touched.
-    phones = [row[3] for row in rows]
-    assert phones.count("few, left") == phones.count("few, right") == 75
-    assert sum(phone.startswith("+1") for phone in phones) == 150
     assert len({row[0] for row in rows}) == RECORDS
+    if start == "linked":
+        # By hand: people last edited every other of the 300, in turn on the left and on the right. These edits won
+        # over those before them, and nobody else was touched.
+        phones = [row[3] for row in rows]
+        assert phones.count("latency, left") == phones.count("latency, right") == 75
+        assert sum(phone.startswith("+1") for phone in phones) == 150
+
+
+def test_where_both_sides_were_edited_the_left_one_wins(tmp_path: Path) -> None:
+    (case,) = (case for case in cases(RECORDS) if case.conflicting)
+    with Stage("engine", tmp_path, RECORDS) as stage:
+        stage.set_up("linked")
+        stage.run(case)
+        held = stage.holds()
+    assert held["left"] == held["right"]
+    assert [row[3] for row in held["left"]].count("conflicts, left") == case.edits == 150
 
 
 def test_a_ratio_is_the_median_of_the_runs_own_ratios() -> None:

@@ -1,12 +1,13 @@
 """twoway's engine on the same work: its own cycle, state and HTTP client, and a connector written with the SDK."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from benchmarks.speed import people, worker
 from benchmarks.speed.connector import Directory
 from twoway.core.mapping import compile_mapping
-from twoway.core.model import Side
+from twoway.core.model import Instant, Side
 from twoway.core.rules import GuardRules, Policy, Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 from twoway.daemon.clock import SystemClock
@@ -17,8 +18,10 @@ from twoway.engine.cycle import Ending, Kind, run_cycle
 from twoway.engine.run import PairContext
 from twoway.ports import ConnectorContext, no_fault
 from twoway.sdk.http import make_open_http
+from twoway.state.links import NewLink
 from twoway.state.store import Store
 
+WINDOW = 1_000
 SPEC = MappingSpec(
     pair="left-right",
     left=SideSpec(account="left", collection="left"),
@@ -79,6 +82,42 @@ class EngineLoop:
         for connector in self._connectors.values():
             await connector.close()
         self._store.close()
+
+    async def preload(self, count: int) -> None:
+        """The state as it is when all contacts are in both apps, linked, and were seen: by the store's own words."""
+        store, pair, now = self._store, self._pair, self._clock.now()
+        for first in range(0, count, WINDOW):
+            with store.commit("preload"):
+                self._link(range(first, min(first + WINDOW, count)), now)
+        with store.commit("preload"):
+            for side, connector in self._connectors.items():
+                store.pairs.set_cursor(pair.id, side, (await connector.changes(None)).cursor)
+            store.pairs.snapshot_done(pair.id, now)
+
+    def _link(self, numbers: Sequence[int], now: Instant) -> None:
+        links, pair = self._store.links, self._pair
+        news, hashes = [], {side: list[int | None]() for side in Side}
+        for number in numbers:
+            version = str(number + 1)
+            raw = {side: people.contact(number, side.value) for side in Side}
+            decoded = {side: pair.mapping.side(side).decode(values) for side, values in raw.items()}
+            for side, values in raw.items():
+                hashes[side].append(pair.mapping.side(side).raw_hash(values))
+            news.append(
+                NewLink(
+                    ids=dict.fromkeys(Side, version),
+                    bases={side: one.values for side, one in decoded.items()},
+                    fps={side: pair.mapping.side(side).fingerprint(one) for side, one in decoded.items()},
+                    versions=dict.fromkeys(Side, version),
+                    receipts=dict.fromkeys(Side),
+                )
+            )
+        links.add_all(pair.id, news, now)
+        for side in Side:
+            keys = [(one.ids[side], pair.mapping.side(side).keys(one.bases[side])) for one in news]
+            links.set_keys(pair.id, side, keys)
+            # Links are numbered from 1 in a new state, as the records are.
+            links.touched(side, [(at + 1, None, raw) for at, raw in zip(numbers, hashes[side], strict=True)])
 
     async def cycle(self, *, full: bool) -> None:
         """One cycle under the pair's lease, which must end well."""

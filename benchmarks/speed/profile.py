@@ -35,6 +35,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="twoway-profile-") as folder,
         Stage("engine", Path(folder), options.records) as stage,
     ):
+        stage.set_up("left")
         profile = asyncio.run(_profiled(stage.url, Path(folder) / "profile.db"))
     for order in ("cumulative", "tottime"):
         pstats.Stats(profile).strip_dirs().sort_stats(order).print_stats(options.rows)

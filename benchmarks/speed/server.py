@@ -9,7 +9,8 @@ A record is kept as the JSON that it is listed as; a page is these put together.
     POST /SIDE/create  {records}        {results}: {id, version} each, or {error: duplicate, id}
     POST /SIDE/update  {records}        {results}: for each {id, version, fields} its {id, version}, or {error: moved}
 
-and for whoever measures, uncounted: POST /_load {side, count}, POST /_edit {side, emails, field, value}, GET /_counts.
+and for whoever measures, uncounted: POST /_load {side, first, end}, POST /_edit {side, emails, field, value},
+POST /_latency {seconds}, GET /_counts.
 """
 
 import asyncio
@@ -28,7 +29,6 @@ class Collection:
 
     def __init__(self, side: str) -> None:
         self._key = people.FIELDS[side][0]
-        self._rows: list[people.Row] = []
         self._versions: list[int] = []
         self._listed: list[bytes] = []
         self._writes: list[int] = []
@@ -39,36 +39,37 @@ class Collection:
     def version(self) -> int:
         return len(self._writes)
 
-    def _wrote(self, at: int) -> dict[str, Any]:
+    def _wrote(self, at: int, row: people.Row) -> dict[str, Any]:
         self._writes.append(at)
         self._versions[at] = self.version
         receipt = {"id": str(at + 1), "version": self.version}
-        self._listed[at] = orjson.dumps({**receipt, "fields": self._rows[at]})
+        self._listed[at] = orjson.dumps({**receipt, "fields": row})
         return receipt
+
+    def _row(self, at: int) -> people.Row:
+        row: people.Row = orjson.loads(self._listed[at])["fields"]
+        return row
 
     def create(self, row: people.Row) -> dict[str, Any]:
         """Add a record, unless another one has its key."""
-        holder = self._holders.setdefault(row[self._key], len(self._rows))
-        if holder != len(self._rows):
+        holder = self._holders.setdefault(row[self._key], len(self._listed))
+        if holder != len(self._listed):
             return {"error": "duplicate", "id": str(holder + 1)}
-        self._rows.append(row)
         self._versions.append(0)
         self._listed.append(b"")
-        return self._wrote(holder)
+        return self._wrote(holder, row)
 
     def update(self, record: dict[str, Any]) -> dict[str, Any]:
         """Set fields of a record that is still at the version given, if one is."""
         at = int(record["id"]) - 1
         if record["version"] not in (None, self._versions[at]):
             return {"error": "moved"}
-        self._rows[at].update(record["fields"])
-        return self._wrote(at)
+        return self._wrote(at, {**self._row(at), **record["fields"]})
 
     def edit(self, key: str, field: str, value: str) -> None:
         """A person's edit."""
         at = self._holders[key]
-        self._rows[at][field] = value
-        self._wrote(at)
+        self._wrote(at, {**self._row(at), field: value})
 
     def listing(self, after: int, limit: int) -> bytes:
         """A page of the complete listing."""
@@ -88,7 +89,7 @@ class Collection:
 
     def fetch(self, ids: Iterable[str]) -> bytes:
         """Records by id."""
-        return self._page(int(one) - 1 for one in ids if 0 < int(one) <= len(self._rows))
+        return self._page(int(one) - 1 for one in ids if 0 < int(one) <= len(self._listed))
 
     def _page(self, found: Iterable[int], **rest: Any) -> bytes:
         return b'{"records":[%b],"page":%b}' % (b",".join(self._listed[at] for at in found), orjson.dumps(rest))
@@ -100,6 +101,8 @@ class Apps:
     def __init__(self) -> None:
         self._sides = {side: Collection(side) for side in people.SIDES}
         self._counts: Counter[str] = Counter()
+        self.latency = 0.0
+        """Seconds that every counted answer takes."""
 
     def answer(self, target: str, body: bytes) -> bytes:
         """The body of the answer to one request."""
@@ -130,11 +133,13 @@ class Apps:
     def _control(self, path: str, given: dict[str, Any]) -> Any:
         match path:
             case "/_load":
-                for number in range(given["count"]):
+                for number in range(given["first"], given["end"]):
                     self._sides[given["side"]].create(people.contact(number, given["side"]))
             case "/_edit":
                 for key in given["emails"]:
                     self._sides[given["side"]].edit(key, given["field"], given["value"])
+            case "/_latency":
+                self.latency = given["seconds"]
             case "/_counts":
                 return self._counts
             case _:
@@ -172,7 +177,11 @@ class Connection(asyncio.Protocol):
         except (KeyError, ValueError, IndexError) as error:
             status, answer = b"400 Bad Request", orjson.dumps({"error": repr(error)})
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(answer))
-        self._transport.write(head + answer)
+        if self._apps.latency and not target.startswith("/_"):
+            # The client has one request under way on a connection, so that answers keep their order.
+            asyncio.get_running_loop().call_later(self._apps.latency, self._transport.write, head + answer)
+        else:
+            self._transport.write(head + answer)
 
 
 async def serve() -> None:

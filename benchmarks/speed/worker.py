@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-STEPS = ("snapshot", "changes", "idle")
+STEPS = ("preload", "snapshot", "changes", "idle", "pairs")
 IDLE_CYCLES = 50
+PAIRS = 50
 
 
 class Contender(Protocol):
     """What is measured: something that keeps both sides of a server the same."""
+
+    async def preload(self, count: int) -> None:
+        """Begin with a state in which so many contacts were loaded into both apps, are linked, and were all seen."""
 
     async def cycle(self, *, full: bool) -> None:
         """One pass, over complete listings or over what changed."""
@@ -56,16 +60,24 @@ def peak_kb() -> int:
 async def measure(open_contender: Open, url: str, state: Path, step: str) -> dict[str, Any]:
     """Run the step; then, unmeasured, a cycle in which our own writes are seen again.
 
-    The cost is that of the cycle: the process's start, its imports and the opening of the state are told apart.
+    The cost is that of the cycle: the process's start, its imports and the opening of the state are told apart. Of
+    idle pairs it is that of the cycle of one of them.
     """
-    contender = await open_contender(url, state)
-    if step == "idle":
-        await contender.cycle(full=False)
-    cycles = IDLE_CYCLES if step == "idle" else 1
+    contenders = [await open_contender(url, state)]
+    if step == "pairs":
+        contenders += [await open_contender(url, state.with_suffix(f".{number}.db")) for number in range(1, PAIRS)]
+        for contender in contenders[1:]:
+            await contender.preload(0)
+    if step in ("idle", "pairs"):
+        for contender in contenders:
+            await contender.cycle(full=False)
+    turns = IDLE_CYCLES if step == "idle" else 1
     asked = sum(ask(url, "/_counts").values())
     wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(cycles):
-        await contender.cycle(full=step == "snapshot")
+    for _ in range(turns):
+        for contender in contenders:
+            await contender.cycle(full=step == "snapshot")
+    cycles = turns * len(contenders)
     told = {
         "cpu": (time.process_time() - cpu) / cycles,
         "wall": (time.perf_counter() - wall) / cycles,
@@ -73,9 +85,18 @@ async def measure(open_contender: Open, url: str, state: Path, step: str) -> dic
         "peak_kb": peak_kb(),
         "requests": (sum(ask(url, "/_counts").values()) - asked) // cycles,
     }
-    await contender.cycle(full=False)
-    await contender.close()
+    for contender in contenders:
+        await contender.cycle(full=False)
+        await contender.close()
     return told
+
+
+async def preload(open_contender: Open, url: str, state: Path, count: int) -> dict[str, Any]:
+    """Write the state, unmeasured."""
+    contender = await open_contender(url, state)
+    await contender.preload(count)
+    await contender.close()
+    return {}
 
 
 def main(open_contender: Open) -> None:
@@ -84,5 +105,10 @@ def main(open_contender: Open) -> None:
     parser.add_argument("url")
     parser.add_argument("state", type=Path)
     parser.add_argument("step", choices=STEPS)
+    parser.add_argument("count", type=int, help="contacts on each side, for `preload`")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(open_contender, options.url, options.state, options.step))))
+    if options.step == "preload":
+        work = preload(open_contender, options.url, options.state, options.count)
+    else:
+        work = measure(open_contender, options.url, options.state, options.step)
+    print(json.dumps(asyncio.run(work)))
