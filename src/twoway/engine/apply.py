@@ -5,7 +5,7 @@ commit stores what became of it. Dying between the two leaves operations that ar
 up before anything is sent again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
 from twoway.core.plan import State
@@ -31,13 +31,27 @@ async def plan(run: Run) -> None:
 
 async def _side(run: Run, side: Side, kinds: Sequence[Kind]) -> None:
     for kind in kinds:
-        size = run.app(side).batch_size(kind)
-        after = 0
-        while window := run.store.operations.planned(
-            run.pair.id, side, kind, after, size * run.pair.tuning.concurrency
-        ):
-            after = window[-1].id
-            await gather(*(_batch(run, side, window[at : at + size]) for at in range(0, len(window), size)))
+        batches = _batches(run, side, kind)
+        await gather(*(_work_off(run, side, batches) for _ in range(run.pair.tuning.concurrency)))
+
+
+def _batches(run: Run, side: Side, kind: Kind) -> Generator[list[StagedOperation]]:
+    """What is planned, batch by batch; never more of it in memory than may be under way."""
+    size = run.app(side).batch_size(kind)
+    after = 0
+    while window := run.store.operations.planned(run.pair.id, side, kind, after, size * run.pair.tuning.concurrency):
+        after = window[-1].id
+        for at in range(0, len(window), size):
+            yield window[at : at + size]
+
+
+async def _work_off(run: Run, side: Side, batches: Generator[list[StagedOperation]]) -> None:
+    """Send one batch after another, beside others who do the same; when one of them fails, none begins another."""
+    try:
+        for batch in batches:
+            await _batch(run, side, batch)
+    finally:
+        batches.close()
 
 
 async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None:
