@@ -13,7 +13,7 @@ PYPI := https://pypi.org/simple
 # A user's own uv settings (mirrors, private indexes) must not find their way into the lock files.
 UV_LOCKING := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_PYTHON_DOWNLOADS=never $(UV) --no-config
 
-.PHONY: help demo test test-core test-rest check lint format types layers rules fmt mutants bench soak lock setup clean
+.PHONY: help demo test test-core test-rest check lint format types layers rules fmt mutants bench bench-plot soak lock setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,12 @@ mutants: $(READY) ## Mutate the core, JOBS=1 at a time: the tests must kill 95 %
 
 bench: $(READY) ## Measure the speed of a cycle
 	@$(PY) -m benchmarks
+
+SIZES ?= 10000 100000
+bench-plot: $(READY) ## Measure the speed of a cycle at SIZES, and draw docs/speed-*.svg
+	@mkdir -p build
+	@$(PY) -m benchmarks.speed --records $(SIZES) --json build/speed.json
+	@$(PY) -m benchmarks.speed.plot build/speed.json --into docs
 
 N ?= 20000
 soak: $(READY) ## Play N=20000 random histories of the whole engine

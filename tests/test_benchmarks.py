@@ -1,13 +1,15 @@
 """The benchmarks measure work that was done: at the smallest size, without a look at the time that it took."""
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import bare, people
+from benchmarks.speed import bare, people, plot
 from benchmarks.speed.cases import CONTENDERS, Stage, cases, fewest_requests
 
 RECORDS = 300
+SVG = {"svg": "http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("start", ["left", "overlap", "linked"])
@@ -54,6 +56,23 @@ def test_a_ratio_is_the_median_of_the_runs_own_ratios() -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     # By hand: medians 20 ms and 10 ms; the runs' ratios are 4, 3 and 2.
     assert cells == ["idle cycle", "300", "20.0", "10.0", "3.0", "20.0", "10.0", "3.0", "1", "1", "2", "2", "2"]
+
+
+def test_the_pictures_show_every_figure() -> None:
+    def told(cpu: float) -> dict[str, float]:
+        return {"cpu": cpu, "wall": cpu, "peak_kb": 1024, "requests": 2}
+
+    rows = [
+        {"case": name, "records": records, "engine": told(0.02), "bare": told(0.01), "ratio": 2.0}
+        for name in ("create", "unchanged", "few")
+        for records in (1_000, 10_000)
+    ]
+    growth = ET.fromstring(plot.growth(rows))
+    # Two cases that are drawn by size, at two sizes, for two contenders.
+    assert len(growth.findall("svg:circle", SVG)) == 8
+    assert len(growth.findall("svg:polyline", SVG)) == 4
+    ratios = ET.fromstring(plot.ratios(rows))
+    assert [text.text for text in ratios.findall("svg:text", SVG)].count("2.0") == 3
 
 
 @pytest.mark.parametrize(
