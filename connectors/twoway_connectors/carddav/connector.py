@@ -37,7 +37,7 @@ from twoway.sdk.response import Headers
 from twoway_connectors.carddav.discovery import AddressBook, address_books, book_properties, choose, names_of
 from twoway_connectors.carddav.fields import FIELDS, normal_values
 from twoway_connectors.carddav.marker import id_of, uid_of
-from twoway_connectors.carddav.reading import Reader
+from twoway_connectors.carddav.reading import QUERY_TEXTS, Reader
 from twoway_connectors.carddav.text import FieldProblem, clean
 from twoway_connectors.carddav.writing import Writer
 from twoway_connectors.carddav.xml import CTAG, DAV, DavResponse, Multistatus, XmlProblem, conditions, sync_body
@@ -50,6 +50,8 @@ _WRITES = {f"{DAV}write", f"{DAV}write-content", f"{DAV}all", f"{DAV}bind"}
 
 _CAPABILITIES = Capabilities(
     fetch_batch=WINDOW,
+    # A card is one request all the same; but looked up, and marked as sent, they are together.
+    write_batch=dict.fromkeys((Kind.CREATE, Kind.UPDATE, Kind.DELETE), QUERY_TEXTS),
     kinds=frozenset({Kind.CREATE, Kind.UPDATE, Kind.DELETE}),
     feed=Consistency.CONSISTENT,
     feed_deletions=True,

@@ -1,0 +1,1 @@
+"""twoway beside vdirsyncer, between two CardDAV address books: `python -m benchmarks.vs_vdirsyncer`."""
