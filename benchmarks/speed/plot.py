@@ -78,7 +78,7 @@ def growth(rows: Sequence[Measured]) -> str:
 def ratios(rows: Sequence[Measured]) -> str:
     """How many times the bare loop's CPU time the engine takes: a bar for each case, at its largest size."""
     largest = {row["case"]: row for row in sorted(rows, key=lambda row: row["records"])}
-    step, label = 30, 270
+    step, label = 30, 330
     height = TOP + step * len(largest) + 20
     most = max(row["ratio"] for row in largest.values())
     scale = (WIDTH - label - 80) / most

@@ -8,12 +8,15 @@ from twoway.sdk import AccountRefused, ConnectorContext, ConnectorError, TellUse
 from twoway.sdk.auth import BasicAuth
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Headers
-from twoway_connectors.mailchimp.members import COLLECTION, Members
+from twoway_connectors.mailchimp.members import CAPABILITIES, COLLECTION, Members
 
 CONNECTIONS = 8
 """Requests at once. An account may have ten; two are left to the other programs that use it."""
 REQUESTS_A_SECOND = 50
 """Mailchimp limits connections and not the rate; this only keeps a fault of ours from flooding it."""
+
+PATIENCE = CAPABILITIES.request_lifetime / 1000 + 5
+"""Seconds for which an answer is waited for."""
 
 _DATA_CENTRE = re.compile(r"-([a-z]{2}\d+)$")
 
@@ -47,6 +50,9 @@ class Mailchimp:
             burst=CONNECTIONS,
             concurrency=CONNECTIONS,
             ca_file=context.settings.get("ca_file"),
+            # Who gives up before Mailchimp does cannot tell what became of a batch that only took its time.
+            timeout=PATIENCE,
+            deadline=PATIENCE,
             classify=classify,
         )
         return Members(http, context)
