@@ -6,6 +6,7 @@ up before anything is sent again.
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from math import ceil
 
 from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
 from twoway.core.plan import State
@@ -25,14 +26,15 @@ _ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
 async def plan(run: Run) -> None:
     """Send everything that is planned, on both sides at once. Raises the connectors' errors, once all has settled."""
     staged = run.store.operations.kinds(run.pair.id, [State.PLANNED])
-    kinds = {side: [kind for kind in _ORDER if (side, kind) in staged] for side in Side}
-    await gather(*(_side(run, side, wanted) for side, wanted in kinds.items() if wanted))
+    writes = {side: {kind: staged[side, kind] for kind in _ORDER if (side, kind) in staged} for side in Side}
+    await gather(*(_side(run, side, wanted) for side, wanted in writes.items() if wanted))
 
 
-async def _side(run: Run, side: Side, kinds: Sequence[Kind]) -> None:
-    for kind in kinds:
+async def _side(run: Run, side: Side, writes: Mapping[Kind, int]) -> None:
+    for kind, number in writes.items():
         batches = _batches(run, side, kind)
-        await gather(*(_work_off(run, side, batches) for _ in range(run.pair.tuning.concurrency)))
+        most = min(run.pair.tuning.concurrency, ceil(number / run.app(side).batch_size(kind)))
+        await gather(*(_work_off(run, side, batches) for _ in range(most)))
 
 
 def _batches(run: Run, side: Side, kind: Kind) -> Generator[list[StagedOperation]]:
