@@ -43,7 +43,8 @@ class Collection:
         self._writes.append(at)
         self._versions[at] = self.version
         receipt = {"id": str(at + 1), "version": self.version}
-        self._listed[at] = orjson.dumps({**receipt, "fields": row})
+        # A copy: orjson's own bytes keep hold of all the room that they were written into.
+        self._listed[at] = memoryview(orjson.dumps({**receipt, "fields": row})).tobytes()
         return receipt
 
     def _row(self, at: int) -> people.Row:
