@@ -165,8 +165,8 @@ def _news(run: Run, side: Side, records: Iterable[Record], *, hint: bool) -> _Ne
                 continue
         if not same_version or now is not None:
             news.touched.append((link, None if hint else record.version, now))
-    marked = observations.marked(run.pair.id, side, unlinked) if unlinked else {}
-    news.changed.extend(one for at, one in unlinked.items() if at not in marked or marked[at] != one[2])
+    marks = run.store.links.marks(run.pair.id, side, unlinked) if unlinked else {}
+    news.changed.extend(one for at, one in unlinked.items() if at not in marks or marks[at].fp != one[2])
     return news
 
 

@@ -104,15 +104,6 @@ class Observations:
             (dumps(list(record_ids)), pair, pair),
         ).fetchall()
 
-    def marked(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, int | None]:
-        """The fingerprints with which these records were set aside, or left out."""
-        rows = self._db.run(
-            "SELECT m.record_id, m.fp FROM json_each(?) j CROSS JOIN mark m "
-            "ON m.pair = ? AND m.side = ? AND m.record_id = j.value",
-            (dumps(list(record_ids)), pair, side.value),
-        )
-        return dict(rows.fetchall())
-
     def put(self, pair: int, rows: Iterable[Observation]) -> None:
         """Store sightings. The same content again keeps its row's time to be decided."""
         self._db.many(
