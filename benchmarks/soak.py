@@ -178,12 +178,17 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _settled(apps: Apps, product: Product) -> bool:
-    """Nothing is in flight, nothing waits to be decided, and a cycle found nothing to write."""
-    if _written(apps, lambda: product.sync(contacts.PAIR)):
+    """The search shows all, nothing is in flight or waits to be decided, and a cycle found nothing to write."""
+    if not _indexed(apps) or _written(apps, lambda: product.sync(contacts.PAIR)):
         return False
     pair = product.store.pairs.ensure(contacts.PAIR).id
     in_flight = product.store.operations.in_state(pair, State.SENT, State.UNKNOWN)
     return not in_flight and product.store.observations.next_due(pair) is None
+
+
+def _indexed(apps: Apps) -> bool:
+    """Whether HubSpot's search shows its latest write: until then a cycle that writes nothing says nothing."""
+    return all(entry["at"] + LAG < time.time() for entry in apps.log("hubspot")[-1:])
 
 
 def _quiet(apps: Apps, product: Product) -> bool:
