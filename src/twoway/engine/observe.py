@@ -21,8 +21,10 @@ from twoway.state.rows import Observation
 async def both_sides(run: Run, *, full: bool) -> None:
     """Pull both sides at the same time. `full` asks for complete listings. Raises the connectors' errors."""
     row = run.store.pairs.get(run.pair.name)
-    cursors = row.cursors if row else {}
-    await gather(*(_pull(run, side, None if full else cursors.get(side)) for side in Side))
+    if row is None or full:
+        await gather(*(_pull(run, side, None, None) for side in Side))
+    else:
+        await gather(*(_pull(run, side, row.cursors[side], row.listing[side]) for side in Side))
     if full and not run.short:
         with run.commit("snapshot done"):
             run.store.pairs.snapshot_done(run.pair.id, run.now)
@@ -39,13 +41,14 @@ async def gather(*jobs: Awaitable[object]) -> None:
             raise result
 
 
-async def _pull(run: Run, side: Side, cursor: str | None) -> None:
+async def _pull(run: Run, side: Side, cursor: str | None, listing: Instant | None) -> None:
     started, complete = run.now, True
     if cursor is None or run.app(side).capabilities.feed is Consistency.NONE:
         await _snapshot(run, side)
     else:
         try:
-            complete = await _changes(run, side, cursor)
+            complete = await _changes(run, side, cursor, listing)
+            started = started if listing is None else listing
         except SnapshotNeeded:
             await _snapshot(run, side)
     if side not in run.short:
@@ -55,29 +58,33 @@ async def _pull(run: Run, side: Side, cursor: str | None) -> None:
             run.complete.add(side)
 
 
-async def _changes(run: Run, side: Side, cursor: str) -> bool:
+async def _changes(run: Run, side: Side, cursor: str, listing: Instant | None) -> bool:
     """Read the feed up to its end; whether that overlooks nothing.
 
-    From one page to the next an index that lags may go back in time, and a record with it: behind what was read.
+    From one page to the next an index that lags may go back in time, and a record with it: behind what was read. What
+    an earlier cycle began to list at the instant `listing` is read on: of the records that it showed already, the rest
+    of it need not tell what has become since.
     """
     app = run.app(side)
     lagging = app.capabilities.feed is not Consistency.CONSISTENT
-    pages = 0
+    began = run.now if listing is None else listing
+    pieces = 0 if listing is None else 1
     while True:
-        pages += 1
+        pieces += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
         news = _news(run, side, page.records, hint=lagging)
-        moved = page.cursor is not None and page.cursor != cursor
+        position = page.cursor or cursor, None if page.last else began
+        moved = position != (cursor, listing)
         if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news, hint=lagging, settle=settle)
                 _absences(run, side, page, lagging=lagging)
                 if moved:
-                    run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
+                    run.store.pairs.set_cursor(run.pair.id, side, *position)
         if page.last:
-            return pages == 1 or not lagging
-        cursor = page.cursor or cursor
+            return pieces == 1 or not lagging
+        cursor, listing = position
 
 
 async def _snapshot(run: Run, side: Side) -> None:

@@ -39,6 +39,8 @@ pair = Table(
     Column("allowance", Text),  # the totals that a person approved for one cycle
     Column("left_cursor", Text),
     Column("right_cursor", Text),
+    Column("left_listing", BigInteger),  # when the listing began that the cursor is in the middle of
+    Column("right_listing", BigInteger),
     Column("snapshot_at", BigInteger),
     Column("succeeded_at", BigInteger),
 )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twoway.core import reconcile as heart
 from twoway.core.diff import Seen
 from twoway.core.mapping import SideMapping
-from twoway.core.model import Page, Side
+from twoway.core.model import Instant, Page, Side
 from twoway.core.rules import OnDelete, OnEditedDelete
 from twoway.engine import apply, observe
 from twoway.engine.app import App
@@ -37,18 +37,18 @@ from twoway.testing.planted_ways import (
 UNEDITED: Final[Mapping[str, Any]] = {"edited_delete": OnEditedDelete.EDIT}
 
 
-async def cursor_first(run: Run, side: Side, cursor: str) -> None:
+async def cursor_first(run: Run, side: Side, cursor: str, listing: Instant | None) -> bool:
     app = run.app(side)
     while True:
         page = await app.changes(cursor)
         with run.commit("cursor"):
-            run.store.pairs.set_cursor(run.pair.id, side, page.cursor)
+            run.store.pairs.set_cursor(run.pair.id, side, page.cursor, None if page.last else listing or run.now)
         news = observe._news(run, side, page.records, hint=False)
         with run.commit("observe"):
             observe._store(run, side, news, hint=False, settle=0)
             observe._absences(run, side, page, lagging=False)
         if page.last:
-            return
+            return True
         cursor = page.cursor or cursor
 
 

@@ -185,6 +185,8 @@ def upgrade() -> None:
         sa.Column("allowance", sa.Text(), nullable=True),
         sa.Column("left_cursor", sa.Text(), nullable=True),
         sa.Column("right_cursor", sa.Text(), nullable=True),
+        sa.Column("left_listing", sa.BigInteger(), nullable=True),
+        sa.Column("right_listing", sa.BigInteger(), nullable=True),
         sa.Column("snapshot_at", sa.BigInteger(), nullable=True),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
