@@ -54,6 +54,8 @@ class Capabilities:
     hides_merges: bool = False
     """A merged record looks like one that was deleted: no automatic delete may be founded on this app."""
     snapshot: Consistency = Consistency.CONSISTENT
+    snapshot_feed: bool = False
+    """Whether a snapshot's first page tells the cursor that `changes` goes on from: then it is not asked for."""
     lag: int = 0
     """How long a lagging read may show an earlier state."""
     find: Consistency = Consistency.NONE

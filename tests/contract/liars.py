@@ -1,6 +1,7 @@
 """Connectors that do not keep what they promise, each in one thing."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ from twoway.sdk import (
     TryLater,
     Write,
 )
-from twoway.testing.memory import MemoryConnector
+from twoway.testing.memory import MemoryConnector, Stored
 
 
 class SkipsTheEdge(MemoryConnector):
@@ -45,8 +46,9 @@ class PagesByOffset(MemoryConnector):
         start, size = int(cursor or 0), self.app.manner.page
         live = [record for record in self.app.shown() if record.alive]
         last = start + size >= len(live)
-        records = [self.app.view(record) for record in live[start : start + size]]
-        return Page(records=records, cursor=None if last else str(start + size), last=last)
+        shown = live[start : start + size]
+        following = None if last else str(start + size)
+        return Page(records=self._records(shown), versions=self._versions(shown), cursor=following, last=last)
 
 
 class StandsStill(MemoryConnector):
@@ -256,6 +258,78 @@ class AllowsSecondKeys(MemoryConnector):
 
     async def describe(self) -> Sequence[FieldInfo]:
         return [replace(info, unique=info.name == "email") for info in await super().describe()]
+
+
+# -- listings by version
+
+
+class ListsAnotherVersion(MemoryConnector):
+    """Tells in listings a version of another kind than by id."""
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        return [(record_id, f"listed-{version}") for record_id, version in super()._versions(live)]
+
+
+class ListsTheTime(TakesTheTimeForAVersion):
+    """Tells everywhere as version a time that is too coarse."""
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        return [(record.id, str(record.modified)) for record in live] if self.app.manner.by_version else []
+
+
+class CountsPeopleOnly(MemoryConnector):
+    """Tells a version that our own writes do not move."""
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        edits = Counter(change.id for change in self.app.log if change.who == "human")
+        return [(record.id, f"after {edits[record.id]}") for record in live] if self.app.manner.by_version else []
+
+
+class NumbersItsAnswers(MemoryConnector):
+    """Tells a version that is of the answer, and not of the record."""
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        now = self.app.clock.now()
+        return [(record_id, f"{version} at {now}") for record_id, version in super()._versions(live)]
+
+
+class ListsEmptyVersions(MemoryConnector):
+    """Tells a version where the app has told none."""
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        return [(record_id, "") for record_id, _ in super()._versions(live)]
+
+
+class ListsTheDeleted(MemoryConnector):
+    """Tells versions of what is in the bin, too."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        page = await super().snapshot(cursor)
+        deleted = [(record.id, str(record.version)) for record in self.app.records.values() if not record.alive]
+        return page._replace(versions=[*page.versions, *deleted])
+
+
+class TellsNoFeed(MemoryConnector):
+    """Declares that a snapshot tells the feed's cursor, and tells none."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        return (await super().snapshot(cursor))._replace(feed=None)
+
+
+class TellsTheFeedUndeclared(MemoryConnector):
+    """Tells the feed's cursor in a snapshot, and declares nothing of it."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        return (await super().snapshot(cursor))._replace(feed='[0, "", null]')
+
+
+class BeginsTheFeedTooLate(MemoryConnector):
+    """Tells as the feed's cursor one that is of the listing's end."""
+
+    async def snapshot(self, cursor: str | None) -> Page:
+        page = await super().snapshot(cursor)
+        later = json.dumps([self.app.time() + 2 * self.app.manner.resolution, "", None])
+        return page._replace(feed=later if page.feed else None)
 
 
 # -- around a connector that speaks to an app over a network

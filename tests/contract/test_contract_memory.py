@@ -74,6 +74,10 @@ MANNERS: Sequence[tuple[str, Manner]] = (
     ("rewriting", Manner(stores=_shortened, find=Consistency.NONE)),
     ("rewriting unforeseen", Manner(stores=_shortened, declares_form=False, resolution=1, created_times=False)),
     ("alone", Manner(batch=1, page=3, feed_deletions=False, field_times=True)),
+    ("by version", Manner(by_version=True, page=20, receipt=ReceiptShape.VERSION)),
+    ("by version, on one page", Manner(by_version=True, page=1_000, resolution=1)),
+    ("by version, lagging", Manner(by_version=True, page=20, lag=30_000, find=Consistency.NONE)),
+    ("by version, blind", Manner(by_version=True, feed=False, feed_deletions=False, conditional=False)),
 )
 
 

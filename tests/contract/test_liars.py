@@ -17,6 +17,9 @@ SMALL_PAGES = Manner(page=20)
 KEYED = Manner(unique=frozenset({"email"}), marker=True, find_fields=frozenset({"email"}))
 LATE = Manner(lag=30_000, find=Consistency.LAGGING, find_fields=frozenset({"email"}))
 FINDS = Manner(find_fields=frozenset({"name"}))
+VERSIONS = Manner(by_version=True, page=20)
+ONE_VERSION = "test_a_version_in_a_listing_stands_for_one_content"
+MEANWHILE = "test_what_changes_while_a_snapshot_is_read_is_told_by_the_feed_after_it"
 
 IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.SkipsTheEdge, SMALL_PAGES, "test_many_changes_of_one_instant_are_all_told"),
@@ -48,6 +51,19 @@ IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.NamesTheWrongHolder, KEYED, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
     (liars.AllowsSecondKeys, PLAIN, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
     (liars.ChangesWhatItIsGiven, PLAIN, "test_normal_is_pure_and_settled"),
+    (liars.ListsAnotherVersion, VERSIONS, "test_a_listing_tells_the_version_that_fetch_tells"),
+    (liars.ListsTheTime, VERSIONS, ONE_VERSION),
+    (liars.CountsPeopleOnly, VERSIONS, ONE_VERSION),
+    (liars.NumbersItsAnswers, VERSIONS, "test_a_record_that_rests_is_listed_at_one_version"),
+    (liars.ListsEmptyVersions, VERSIONS, "test_pages_are_what_they_seem"),
+    (liars.ListsTheDeleted, VERSIONS, "test_a_snapshot_lists_every_live_record_and_no_other"),
+    (liars.PagesByOffset, VERSIONS, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (liars.SkipsTheEdge, VERSIONS, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
+    (liars.TellsNoFeed, VERSIONS, "test_a_snapshot_tells_the_feeds_cursor_where_that_is_declared"),
+    (liars.TellsTheFeedUndeclared, PLAIN, "test_a_snapshot_tells_the_feeds_cursor_where_that_is_declared"),
+    (liars.BeginsTheFeedTooLate, VERSIONS, MEANWHILE),
+    (liars.ReadsNoOverlap, PLAIN, MEANWHILE),
+    (liars.HidesDeletions, VERSIONS, MEANWHILE),
     (liars.DescribesTooLittle, PLAIN, "test_describe_tells_every_field_that_records_have"),
 )
 

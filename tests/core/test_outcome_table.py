@@ -459,6 +459,8 @@ def test_a_record_is_created_anew_from_all_that_is_known() -> None:
 # -- scope
 
 AWAY: Final = seen({"f": "b"}, {"f": "a"}, in_scope=False)
+NEVER_IN: Final = seen({"f": "b"}, {}, in_scope=False)
+NEW: Final = seen({"f": "b"}, {})
 LEFT_SCOPE: Final[list[tuple[str, Seen, Seen, OnLeave, Action, list[tuple[Side, Kind]]]]] = [
     ("kept: nothing moves", AWAY, EDITED, OnLeave.KEEP, Action.FREEZE, []),
     ("kept, both away", AWAY, AWAY, OnLeave.KEEP, Action.FREEZE, []),
@@ -467,6 +469,10 @@ LEFT_SCOPE: Final[list[tuple[str, Seen, Seen, OnLeave, Action, list[tuple[Side, 
     ("archived: the one that is still within", AWAY, SAME, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
     ("archived, though it was edited", AWAY, EDITED, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
     ("archived: both away, so none is", AWAY, AWAY, OnLeave.ARCHIVE, Action.UNLINK, []),
+    ("what never was in scope has not left it", NEVER_IN, SAME, OnLeave.ARCHIVE, Action.FREEZE, []),
+    ("nor does its link end", NEVER_IN, SAME, OnLeave.UNLINK, Action.FREEZE, []),
+    ("nor if the other side has left it", NEVER_IN, AWAY, OnLeave.UNLINK, Action.FREEZE, []),
+    ("a new counterpart is no reason to keep it", AWAY, NEW, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo, written_by_one_cycle
 from twoway.core.model import Fetched, Page, Receipt, Side, Write
-from twoway.core.rules import Direction, GuardRules, Policy
+from twoway.core.rules import Direction, GuardRules, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
@@ -399,3 +399,20 @@ def test_two_cycles_that_wrote_one_record_are_undone_one_after_the_other() -> No
     Sulks.sulking = False
     cycles(world, 2)
     assert world.right.live()["there-1"]["name"] == "Zoe"
+
+
+def test_what_is_made_anew_takes_nobody_elses_record_by_a_later_key() -> None:
+    """It goes through match by the rules of match: the first key of that record gives it to another."""
+    plain = plain_spec(start=Start.LEFT)
+    world = World(replace(plain, match=(("email",), ("phone",))))
+    linked(world)
+    world.right.human_delete("there-1")
+    world.left.human_update("here-1", name="Anna")
+    eve = {"email": "eve@example.org", "name": "Eve", "phone": "5"}
+    world.left.human_create(**eve)
+    world.right.human_create(**{**eve, "name": "Eva", "phone": "1"})
+    cycles(world, 4)
+    link = world.store.links.of(world.pair.id, Side.LEFT, "here-2")
+    assert link is not None
+    assert link.ids[Side.RIGHT] == "there-2"
+    assert world.right.live()["there-2"] == eve

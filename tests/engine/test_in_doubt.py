@@ -1,15 +1,19 @@
-"""A create of which the answer was lost, in an app that keeps no marker: told from what others made meanwhile."""
+"""Writes of which the answer was lost, or is not that of the write: told from what people did meanwhile."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from twoway.core.model import Receipt, Side, Write
+import pytest
+
+from tests.engine.found import ANN, Loses, cycles, linked, undo
+from twoway.core.model import Kind, Receipt, Side, Write
+from twoway.core.rules import OnDelete, OnLeave
+from twoway.core.spec import FieldSpec, Location
 from twoway.engine.app import App
 from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
-from twoway.testing.world import World
+from twoway.testing.world import World, plain_spec
 
-ANN = {"email": "ann@example.org", "name": "Ann", "phone": "1"}
 BOB = {"email": "bob@example.org", "name": "Bob", "phone": "2"}
 
 
@@ -83,3 +87,71 @@ def test_one_that_was_edited_since_may_be_ours_and_is_left_to_a_person() -> None
         assert {row.code for row in world.store.attention.parked()} == {"in doubt"}
 
     asyncio.run(story())
+
+
+MARKED = Manner(marker=True, find_fields=frozenset())
+PLAIN = Manner(resolution=1)
+
+
+@pytest.mark.parametrize("manner", [MARKED, PLAIN], ids=["with a marker", "without"])
+@pytest.mark.parametrize("end", ["merged", "deleted"])
+def test_what_was_made_unheard_and_seen_is_not_made_again_when_it_is_gone_before_it_is_looked_for(
+    manner: Manner, end: str
+) -> None:
+    Loses.lost = 0
+    world = World(manners={Side.LEFT: PLAIN, Side.RIGHT: manner}, connect=Loses)
+    world.right.human_create(**BOB)
+    cycles(world, 2)
+    world.left.human_create(**ANN)
+    Loses.lost = 1
+    cycles(world, 1)
+    cycles(world, 1, after=2)
+    world.clock.advance(1)
+    if end == "merged":
+        world.right.human_merge("there-2", "there-1")
+    else:
+        world.right.human_delete("there-2")
+    cycles(world, 1, after=2)
+    cycles(world, 6)
+    assert list(world.right.live()) == ["there-1"]
+
+
+class Twice(MemoryConnector):
+    """Something on the way sends each removal twice, and gives the second answer."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await super().apply(writes)
+        if self.app.name == "there" and writes[0].kind in (Kind.DELETE, Kind.ARCHIVE):
+            return await super().apply(writes)
+        return receipts
+
+
+def test_our_own_undo_of_a_create_that_is_sent_twice_is_no_deletion_by_a_person() -> None:
+    plain = plain_spec()
+    world = World(replace(plain, left=replace(plain.left, delete=OnDelete.DELETE)), connect=Twice)
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    undo(world, world.store.pairs.cycles(world.pair.id)[0].id)
+    assert world.right.live() == {}
+    cycles(world, 4)
+    assert list(world.left.live()) == ["here-1"]
+
+
+@pytest.mark.parametrize("policy", [OnDelete.DELETE, OnDelete.IGNORE])
+def test_our_own_archiving_that_is_sent_twice_is_no_deletion_by_a_person(policy: OnDelete) -> None:
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope='segment != "out"', delete=policy),
+        fields=(*plain.fields, FieldSpec(name="segment", left=Location(path="segment"))),
+        on_leave=OnLeave.ARCHIVE,
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"), connect=Twice)
+    linked(world)
+    world.left.human_update("here-1", segment="out")
+    cycles(world, 2)
+    assert world.right.live() == {}
+    world.left.human_update("here-1", segment=None)
+    cycles(world, 4)
+    assert list(world.left.live()) == ["here-1"]
+    assert len(world.right.live()) == 1, "it is in scope again, and has a counterpart again"

@@ -1,7 +1,6 @@
 """The connector for CardDAV address books (RFC 6352), with RFC 6578 for what changed."""
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,7 +19,6 @@ from twoway.sdk import (
     HookRequest,
     Kind,
     Page,
-    Presence,
     Raw,
     RawValues,
     Receipt,
@@ -33,19 +31,28 @@ from twoway.sdk import (
 )
 from twoway.sdk.auth import Auth, BasicAuth, BearerAuth
 from twoway.sdk.http import HttpClient
-from twoway.sdk.response import Headers
-from twoway_connectors.carddav.discovery import AddressBook, address_books, book_properties, choose, names_of
+from twoway_connectors.carddav.discovery import (
+    CTAG_ONLY,
+    SYNC,
+    AddressBook,
+    address_books,
+    book_properties,
+    choose,
+    feed_of,
+    names_of,
+    position_of,
+)
 from twoway_connectors.carddav.fields import FIELDS, normal_values
+from twoway_connectors.carddav.listing import Lister
 from twoway_connectors.carddav.marker import id_of, uid_of
 from twoway_connectors.carddav.reading import QUERY_TEXTS, Reader
 from twoway_connectors.carddav.text import FieldProblem, clean
 from twoway_connectors.carddav.writing import Writer
-from twoway_connectors.carddav.xml import CTAG, DAV, DavResponse, Multistatus, XmlProblem, conditions, sync_body
+from twoway_connectors.carddav.xml import DAV
 
 COLLECTION = "contacts"
 WINDOW = 100
 """Cards that are asked for at once."""
-_SYNC, _CTAG, _NOTHING, _AFTER = "sync:", "ctag:", "none:", "after:"
 _WRITES = {f"{DAV}write", f"{DAV}write-content", f"{DAV}all", f"{DAV}bind"}
 
 _CAPABILITIES = Capabilities(
@@ -56,6 +63,7 @@ _CAPABILITIES = Capabilities(
     feed=Consistency.CONSISTENT,
     feed_deletions=True,
     snapshot=Consistency.CONSISTENT,
+    snapshot_feed=True,
     find=Consistency.CONSISTENT,
     find_fields=frozenset({"email", "uid", MARKER}),
     request_lifetime=120_000,
@@ -92,10 +100,11 @@ class CardDav:
 class CardDavConnector:
     """One address book.
 
-    The record id is the card's path within the address book, the version its ETag. Where the server has no sync
-    reports, `changes` compares the address book's ctag: it answers an unchanged book with one request, and any change
-    with `SnapshotNeeded`; deletions are found by that snapshot. Found once, the address book's address is kept, and so
-    is a snapshot's list of ids from page to page; both are asked for again where they are not there.
+    The record id is the card's path within the address book, the version its ETag: listings tell no more than these
+    two, and of a card whose ETag is weak or not told the id alone. Where the server has no sync reports, `changes`
+    compares the address book's ctag: it answers an unchanged book with one request, and any change with
+    `SnapshotNeeded`; deletions are found by that snapshot. Found once, the address book's address is kept, and asked
+    for again where it is not there.
     """
 
     def __init__(self, context: ConnectorContext) -> None:
@@ -129,7 +138,6 @@ class CardDavConnector:
             allow_http=str(context.settings.get("allow_http", False)).lower() == "true",
         )
         self._book: AddressBook | None = None
-        self._listing: list[str] | None = None
         self._writing = asyncio.Lock()
 
     @property
@@ -140,7 +148,7 @@ class CardDavConnector:
         book = await self._address_book()
         found = await book_properties(self._http, book)
         notes = []
-        if _feed(found) != _SYNC:
+        if feed_of(found) != SYNC:
             notes.append("The server does not report changes: each change costs a complete listing")
         privileges = found.properties.get(f"{DAV}current-user-privilege-set")
         if privileges is not None and not _WRITES & {part.tag for part in privileges.iter()}:
@@ -157,29 +165,30 @@ class CardDavConnector:
     async def changes(self, cursor: str | None) -> Page:
         book = await self._address_book()
         if cursor is None:
-            return Page(cursor=_position(await book_properties(self._http, book)), last=True)
-        if cursor.startswith(_SYNC):
-            return await self._synced(book, cursor.removeprefix(_SYNC))
-        if cursor.startswith(_CTAG) and _position(await book_properties(self._http, book)) == cursor:
+            return Page(cursor=position_of(await book_properties(self._http, book)), last=True)
+        if cursor.startswith(SYNC):
+            found = await Lister(self._http, book).since(cursor.removeprefix(SYNC))
+            return Page(
+                versions=list(found.versions.items()),
+                gone=list(found.gone),
+                ids=list(found.unversioned),
+                cursor=SYNC + found.token,
+                last=not found.cut,
+            )
+        if cursor.startswith(CTAG_ONLY) and position_of(await book_properties(self._http, book)) == cursor:
             return Page(cursor=cursor, last=True)
         raise SnapshotNeeded(f"{self._http.name}: the address book has changed, and the server does not tell what")
 
     async def snapshot(self, cursor: str | None) -> Page:
-        book = await self._address_book()
-        listing = self._listing
-        if cursor is None or listing is None:
-            listing = await self._reader(book).list()
-        start = 0 if cursor is None else bisect_right(listing, cursor.removeprefix(_AFTER))
-        ids = listing[start : start + WINDOW]
-        last = start + WINDOW >= len(listing)
-        self._listing = None if last else listing
-        records, _, unknown = await self._cards(book, ids)
+        """The whole listing, on one page."""
+        del cursor  # there is no second page to ask for
+        found, position = await Lister(self._http, await self._address_book()).everything()
         return Page(
-            records=records,
-            ids=unknown,
-            cursor=None if last else _AFTER + ids[-1],
-            last=last,
-            total=len(listing),
+            versions=list(found.versions.items()),
+            ids=list(found.unversioned),
+            last=True,
+            total=found.live,
+            feed=position,
         )
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
@@ -246,48 +255,6 @@ class CardDavConnector:
     def _reader(self, book: AddressBook) -> Reader:
         return Reader(self._http, book, self._fields)
 
-    async def _cards(self, book: AddressBook, ids: Sequence[str]) -> tuple[list[Record], list[str], list[str]]:
-        """A window of cards: those that were read, the ids of those that are gone, and of those that were not told."""
-        if not ids:
-            return [], [], []
-        fetched = await self._reader(book).fetch(ids)
-        records = [card for card in fetched.values() if isinstance(card, Record)]
-        absences = [card for card in fetched.values() if not isinstance(card, Record)]
-        gone = [absence.id for absence in absences if absence.presence is Presence.GONE]
-        return records, gone, [absence.id for absence in absences if absence.presence is not Presence.GONE]
-
-    async def _synced(self, book: AddressBook, token: str) -> Page:
-        reader = self._reader(book)
-        response = await reader.report(sync_body(token), depth=0, classify=_expired)
-        changed: list[str] = []
-        gone: list[str] = []
-        truncated = False
-        answer = Multistatus(response.body)
-        try:
-            for part in answer:
-                card_id = reader.id_of(part.href)
-                if card_id is None:
-                    truncated = truncated or part.status == 507
-                elif part.status in {404, 410}:
-                    gone.append(card_id)
-                else:
-                    changed.append(card_id)
-        except XmlProblem as problem:
-            raise TellUser(f"{response.where}: got {problem.what}", remedy="Check base_url") from None
-        if not answer.sync_token or (truncated and answer.sync_token == token):
-            raise TellUser(
-                f"{response.where}: the report of changes names no new sync token (RFC 6578, 3.2)",
-                remedy="Please report this with the name and version of the server",
-            )
-        records, missing, unknown = await self._cards(book, changed[:WINDOW])
-        return Page(
-            records=records,
-            gone=[*gone, *missing],
-            ids=[*unknown, *changed[WINDOW:]],
-            cursor=_SYNC + answer.sync_token,
-            last=not truncated,
-        )
-
     async def _find_created(self, book: AddressBook, operations: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         """By the address that the create used; where it is empty by the UID, in case somebody moved the card."""
         reader = self._reader(book)
@@ -337,31 +304,6 @@ def _mapped(fields: frozenset[str]) -> list[str]:
     """The fields to decode: those that the mapping reads (`phones[type=work].value` reads `phones`), else all."""
     heads = {name.partition("[")[0].partition(".")[0] for name in fields}
     return [name for name in FIELDS if not heads or name in heads]
-
-
-def _feed(found: DavResponse) -> str:
-    """How the server tells changes: by sync reports, by the ctag, or not at all."""
-    reports = f"{DAV}supported-report-set"
-    if found.text(f"{DAV}sync-token") and (
-        reports not in found.properties or found.holds(reports, f"{DAV}sync-collection")
-    ):
-        return _SYNC
-    return _CTAG if found.text(CTAG) else _NOTHING
-
-
-def _position(found: DavResponse) -> str:
-    feed = _feed(found)
-    return feed + {_SYNC: found.text(f"{DAV}sync-token"), _CTAG: found.text(CTAG), _NOTHING: ""}[feed]
-
-
-def _expired(status: int, _headers: Headers, body: bytes) -> ConnectorError | None:
-    """The server knows the sync token no more, or cannot tell so many changes at once (RFC 6578, 3.2, 3.6)."""
-    if status == 410 or (status in {400, 403, 409, 412, 507} and _EXPIRED & conditions(body)):
-        return SnapshotNeeded("the server no longer knows the position in its changes", status=status)
-    return None
-
-
-_EXPIRED = {f"{DAV}valid-sync-token", f"{DAV}number-of-matches-within-limits"}
 
 
 def _text(field: str, value: Any) -> str | None:

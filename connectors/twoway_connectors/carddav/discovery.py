@@ -1,7 +1,9 @@
 """From the address that an operator configured to the address book (RFC 6764, RFC 6352 section 7)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from twoway.sdk import TellUser
@@ -12,12 +14,14 @@ from twoway_connectors.carddav.xml import (
     DAV,
     XML_TYPE,
     DavResponse,
-    Multistatus,
     XmlProblem,
     propfind_body,
+    responses,
 )
 
 WELL_KNOWN = "/.well-known/carddav"
+SYNC, CTAG_ONLY, NOTHING = "sync:", "ctag:", "none:"
+"""How a server tells changes; each is what a cursor of its kind begins with."""
 _NOT_HERE = frozenset({200, 400, 403, 404, 405, 410, 501})
 """Answers to a PROPFIND of places that speak no WebDAV, or show nothing: the next place is asked."""
 _BOOK_PROPERTIES = (
@@ -30,30 +34,43 @@ _BOOK_PROPERTIES = (
 )
 _WHERE_NEXT = (f"{DAV}current-user-principal", f"{CARDDAV}addressbook-home-set")
 _SEGMENT_SAFE = "!$&'()*+,;=:@~"
+_AS_IT_IS = re.compile(rf"[A-Za-z0-9_.{re.escape(_SEGMENT_SAFE)}-]*[A-Za-z0-9_{re.escape(_SEGMENT_SAFE)}-]").fullmatch
+"""A name of which nothing was percent-encoded, and that does not end with a dot as `..` does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AddressBook:
-    """An address book: its full address with a slash at its end, and its display name (else its last path segment)."""
+    """An address book: its full address with a slash at its end, and its display name (else its last path segment).
+
+    `syncs` says whether the server told, when it was found, that it reports what has changed (RFC 6578).
+    """
 
     url: str
     name: str
+    syncs: bool = False
 
-    @property
+    @cached_property
     def path(self) -> str:
         return urlsplit(self.url).path
+
+    @cached_property
+    def _folder(self) -> bytes:
+        return unquote_to_bytes(self.path)
 
     def id_of(self, href: str) -> str | None:
         """The id of the card at an address: its path within the book; None for what is no card's address.
 
         Servers differ in what they percent-encode, and some from one answer to the next: ids have one form.
         """
-        path = unquote_to_bytes(urlsplit(urljoin(self.url, href)).path)
-        base = unquote_to_bytes(self.path)
-        name = path[len(base) :]
-        if not path.startswith(base) or not name or b"/" in name:
+        if href.startswith(self.path):
+            name = href[len(self.path) :]
+            if _AS_IT_IS(name):
+                return name
+        path, folder = unquote_to_bytes(urlsplit(urljoin(self.url, href)).path), self._folder
+        within = path[len(folder) :]
+        if not path.startswith(folder) or within in {b"", b".", b".."} or b"/" in within:
             return None
-        return quote(name, safe=_SEGMENT_SAFE)
+        return quote(within, safe=_SEGMENT_SAFE)
 
     def href_of(self, id: str) -> str:
         """The path of a card on the server."""
@@ -75,7 +92,7 @@ async def propfind(http: HttpClient, url: str, depth: int, names: Sequence[str])
     if response.status != 207:
         return response.url, []
     try:
-        return response.url, list(Multistatus(response.body))
+        return response.url, list(responses(response.body))
     except XmlProblem as problem:
         raise TellUser(
             f"{response.where}: got {problem.what}", remedy="Check that base_url is the address of a CardDAV server"
@@ -159,12 +176,27 @@ async def _books_of(http: HttpClient, url: str, response: DavResponse) -> list[A
     return sorted(books.values(), key=lambda book: (book.name, book.url))
 
 
+def feed_of(found: DavResponse) -> str:
+    """How the server tells changes of this address book: by sync reports, by the ctag, or not at all."""
+    reports = f"{DAV}supported-report-set"
+    if found.text(f"{DAV}sync-token") and (
+        reports not in found.properties or found.holds(reports, f"{DAV}sync-collection")
+    ):
+        return SYNC
+    return CTAG_ONLY if found.text(CTAG) else NOTHING
+
+
+def position_of(found: DavResponse) -> str:
+    """The cursor that stands for the address book as it is."""
+    feed = feed_of(found)
+    return feed + {SYNC: found.text(f"{DAV}sync-token"), CTAG_ONLY: found.text(CTAG), NOTHING: ""}[feed]
+
+
 def _is_book(response: DavResponse) -> bool:
     return response.holds(f"{DAV}resourcetype", f"{CARDDAV}addressbook")
 
 
 def _book(url: str, response: DavResponse) -> AddressBook:
     url = url.rstrip("/") + "/"
-    return AddressBook(
-        url, response.text(f"{DAV}displayname") or unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
-    )
+    name = response.text(f"{DAV}displayname") or unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
+    return AddressBook(url, name, feed_of(response) == SYNC)

@@ -1,12 +1,12 @@
 """Reading cards: by address in batches, by a property's text, and one by one where a batch cannot be read."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin
 
 from twoway.sdk import Absence, Fetched, Instant, Presence, RawValues, Record, TellUser
-from twoway.sdk.http import Classify, HttpClient
+from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
@@ -17,11 +17,10 @@ from twoway_connectors.carddav.xml import (
     DAV,
     XML_TYPE,
     DavResponse,
-    Multistatus,
     XmlProblem,
     multiget_body,
-    propfind_body,
     query_body,
+    responses,
 )
 
 _CARD_PROPERTIES = (f"{DAV}getetag", f"{DAV}getlastmodified", f"{CARDDAV}address-data")
@@ -41,6 +40,25 @@ def version_of(etag: str | None) -> str | None:
     return f'"{text}"' if text else None
 
 
+def listed_version(etag: str) -> str | None:
+    """The version that an ETag within an answer's XML stands for; None where it vouches for no content.
+
+    No proxy touches these, so a weak one is the server's own word that it may be the same for two contents (RFC 9110,
+    8.8.1; Apache says so of a file that was changed within the second). RFC 6352 (6.3.2.3) forbids it for cards.
+    """
+    if _PLAIN_ETAG(etag):
+        return etag
+    return None if etag.startswith("W/") else version_of(etag)
+
+
+_PLAIN_ETAG = re.compile(r'"[^"\s]+(?<!gzip)"').fullmatch
+
+
+def _read_version(etag: str) -> str | None:
+    """The version of a card that was read: a weak one is like no strong one, and like no receipt's."""
+    return etag if etag.startswith("W/") else listed_version(etag)
+
+
 def _modified(text: str) -> Instant | None:
     try:
         stamp = parsedate_to_datetime(text)
@@ -57,32 +75,9 @@ class Reader:
         self._book = book
         self._fields = fields
 
-    async def report(self, body: bytes, *, depth: int, classify: Classify | None = None) -> Response:
-        """Send a REPORT on the address book."""
-        headers = {"depth": str(depth), "content-type": XML_TYPE}
-        return await self._http.request(
-            "REPORT", self._book.url, content=body, headers=headers, expect={207}, classify=classify
-        )
-
-    async def list(self) -> list[str]:
-        """The ids of all cards, sorted."""
+    async def _report(self, body: bytes) -> Response:
         headers = {"depth": "1", "content-type": XML_TYPE}
-        body = propfind_body((f"{DAV}getetag", f"{DAV}resourcetype"))
-        response = await self._http.request("PROPFIND", self._book.url, content=body, headers=headers, expect={207})
-        ids: set[str] = set()
-        try:
-            for part in Multistatus(response.body):
-                if part.status == 507:
-                    raise TellUser(
-                        f"{response.where}: the server lists only a part of the address book (507)",
-                        remedy="Raise the server's limit on the members that it lists",
-                    )
-                card_id = self.id_of(part.href)
-                if card_id is not None and not part.holds(f"{DAV}resourcetype", f"{DAV}collection"):
-                    ids.add(card_id)
-        except XmlProblem as problem:
-            raise TellUser(f"{response.where}: got {problem.what}", remedy="Check base_url") from None
-        return sorted(ids)
+        return await self._http.request("REPORT", self._book.url, content=body, headers=headers, expect={207})
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, Fetched]:
         """For each id the card or why there is none.
@@ -93,9 +88,9 @@ class Reader:
         hrefs = {card_id: self._book.href_of(card_id) for card_id in ids if card_id and "/" not in card_id}
         found: dict[str, Fetched] = {}
         if hrefs:
-            response = await self.report(multiget_body(_CARD_PROPERTIES, hrefs.values()), depth=1)
+            response = await self._report(multiget_body(_CARD_PROPERTIES, hrefs.values()))
             try:
-                found = dict(filter(None, map(self._fetched, Multistatus(response.body))))
+                found = dict(filter(None, map(self._fetched, responses(response.body))))
             except XmlProblem:
                 if len(hrefs) == 1:
                     found = {card_id: await self._fetch_one(card_id) for card_id in hrefs}
@@ -117,9 +112,9 @@ class Reader:
         records: dict[str, Record] = {}
         for start in range(0, len(texts), QUERY_TEXTS):
             body = query_body(_CARD_PROPERTIES, property, texts[start : start + QUERY_TEXTS])
-            response = await self.report(body, depth=1)
+            response = await self._report(body)
             try:
-                found = [self._fetched(part) for part in Multistatus(response.body)]
+                found = [self._fetched(part) for part in responses(response.body)]
             except XmlProblem as problem:
                 raise TellUser(
                     f"{response.where}: got {problem.what}", remedy="A card that matches may hold a control character"
@@ -129,7 +124,7 @@ class Reader:
 
     def id_of(self, href: str) -> str | None:
         """The id of the card at an address that an answer of the address book names."""
-        return self._book.id_of(urljoin(self._book.url, href))
+        return self._book.id_of(href)
 
     async def _fetch_one(self, id: str) -> Fetched:
         response = await self.get(id)
@@ -139,7 +134,7 @@ class Reader:
         if not card.ended:
             # Part of a card would show the rest of it as cleared.
             return Absence(id, Presence.UNKNOWN)
-        return self._record(id, card, response.headers.get("etag"), "")
+        return self._record(id, card, version_of(response.headers.get("etag")), "")
 
     def _fetched(self, part: DavResponse) -> tuple[str, Fetched] | None:
         card_id = self.id_of(part.href)
@@ -151,16 +146,17 @@ class Reader:
         if data is None or not data.text:
             return card_id, Absence(card_id, Presence.UNKNOWN)
         card = Card.parse(data.text)
-        return card_id, self._record(card_id, card, part.text(f"{DAV}getetag"), part.text(f"{DAV}getlastmodified"))
+        version, modified = _read_version(part.text(f"{DAV}getetag")), part.text(f"{DAV}getlastmodified")
+        return card_id, self._record(card_id, card, version, modified)
 
-    def _record(self, id: str, card: Card, etag: str | None, modified: str) -> Fetched:
+    def _record(self, id: str, card: Card, version: str | None, modified: str) -> Fetched:
         if not card.properties:
             return Absence(id, Presence.UNKNOWN)
         values: RawValues = read_values(card, self._fields)
         return Record(
             id=id,
             values=values,
-            version=version_of(etag),
+            version=version,
             modified=_modified(modified) if modified else None,
             marker=operation_of(id, card.value("UID").strip()),
         )

@@ -16,8 +16,10 @@ CTAG = "{http://calendarserver.org/ns/}getctag"
 XML_TYPE = "application/xml; charset=utf-8"
 _PREFIXES = {"DAV:": "d", "urn:ietf:params:xml:ns:carddav": "c", "http://calendarserver.org/ns/": "s"}
 _NAMESPACES = " ".join(f'xmlns:{prefix}="{uri}"' for uri, prefix in _PREFIXES.items())
-_CHUNK = 65_536
-_DEEPEST = 64
+CHUNK = 65_536
+"""Bytes of an answer that are parsed at once."""
+DEEPEST = 64
+"""Elements that may be open at the same time."""
 _STATUS = re.compile(r"\s*HTTP/[\d.]+\s+(\d{3})")
 
 
@@ -36,7 +38,6 @@ class DavResponse:
     href: str
     status: int | None
     properties: Mapping[str, ET.Element] = field(default_factory=dict)
-    conditions: frozenset[str] = frozenset()
 
     def text(self, tag: str) -> str:
         """The text of a property; empty where it is not there."""
@@ -54,20 +55,11 @@ class DavResponse:
         return found is not None and found.find(f".//{part}") is not None
 
 
-class Multistatus:
-    """The responses of a multistatus document, in order; `sync_token` is known once they were all read."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.sync_token = ""
-
-    def __iter__(self) -> Iterator[DavResponse]:
-        builder = _Parts(f"{DAV}multistatus")
-        for part in _parts(self._body, builder):
-            if part.tag == f"{DAV}response":
-                yield _response(part)
-            elif part.tag == f"{DAV}sync-token":
-                self.sync_token = (part.text or "").strip()
+def responses(body: bytes) -> Iterator[DavResponse]:
+    """The responses of a multistatus document, in order."""
+    for part in _parts(body, _Parts(f"{DAV}multistatus")):
+        if part.tag == f"{DAV}response":
+            yield _response(part)
 
 
 def conditions(body: bytes) -> frozenset[str]:
@@ -100,7 +92,7 @@ class _Parts:
         self._depth += 1
         if self._depth == 1 and tag != self._root:
             raise XmlProblem("a document of another kind")
-        if self._depth > _DEEPEST:
+        if self._depth > DEEPEST:
             raise XmlProblem("XML that is nested too deeply")
         if self._depth > 1:
             self._tree.start(tag, attributes)
@@ -128,8 +120,8 @@ def _parts(body: bytes, target: _Parts) -> Iterator[ET.Element]:
     # A DOCTYPE ends the reading before an entity could be used; see the class above.
     parser = ET.XMLParser(target=target)  # noqa: S314 - see above
     try:
-        for start in range(0, len(body), _CHUNK):
-            parser.feed(body[start : start + _CHUNK])
+        for start in range(0, len(body), CHUNK):
+            parser.feed(body[start : start + CHUNK])
             yield from target.ready
             target.ready.clear()
         parser.close()
@@ -142,13 +134,17 @@ def _response(part: ET.Element) -> DavResponse:
     for propstat in part.iterfind(f"{DAV}propstat"):
         if (_status(propstat) or 200) == 200:
             properties.update((prop.tag, prop) for prop in propstat.iterfind(f"{DAV}prop/*"))
-    errors = frozenset(error.tag for error in part.iterfind(f"{DAV}error/*"))
-    return DavResponse((part.findtext(f"{DAV}href") or "").strip(), _status(part), properties, errors)
+    return DavResponse((part.findtext(f"{DAV}href") or "").strip(), _status(part), properties)
+
+
+def status_in(text: str) -> int | None:
+    """The number in an HTTP status line; None where it is none."""
+    found = _STATUS.match(text)
+    return int(found[1]) if found else None
 
 
 def _status(part: ET.Element) -> int | None:
-    found = _STATUS.match(part.findtext(f"{DAV}status") or "")
-    return int(found[1]) if found else None
+    return status_in(part.findtext(f"{DAV}status") or "")
 
 
 def _tag(name: str) -> str:

@@ -10,13 +10,14 @@ Compiled once for each pair; `decode` and `fingerprint` run for each record that
 import hashlib
 from collections import abc
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
 from xxhash import xxh3_64_intdigest
 
 from twoway.core.codec import FieldCodec, compile_field
+from twoway.core.meaning import FORMS, Meaning, as_json, meaning
 from twoway.core.model import Instant, Raw, RawValues, Record, Side, Value, Values
 from twoway.core.raw import Invalid
 from twoway.core.rules import Direction, FieldRule, PairRules, Shape
@@ -26,8 +27,6 @@ from twoway.core.spec_check import check_spec
 from twoway.core.transforms import ABSENT, Plain
 from twoway.core.types import TYPES, ValueType, as_it_is, make_type, parse_string
 
-_FORMS: Final = 1
-"""To be raised when a canonical form changes: stored fingerprints and bases were made with the older one."""
 _NOTHING: Final[abc.Mapping[str, Any]] = {}
 _NO_FIELDS: Final[frozenset[str]] = frozenset()
 _SIGN: Final = 1 << 63
@@ -41,8 +40,8 @@ class Decoded(NamedTuple):
     another value than the last one that was read.
     """
 
-    values: dict[str, Value]
-    problems: dict[str, str]
+    values: Values
+    problems: abc.Mapping[str, str]
     overlooked: frozenset[str] = frozenset()
 
 
@@ -192,6 +191,14 @@ class SideMapping:
         """Whether a record of this side belongs to the pair."""
         return self._scope is None or self._scope.accepts(values)
 
+    def admits(self, decoded: Decoded, base: Values = _NOTHING) -> bool:
+        """Whether a record that was read belongs to the pair, as far as can be told: a scope that cannot be read is no
+        reason to take it for one that has left it. What its payload leaves out stands as in `base`."""
+        values, problems, overlooked = decoded
+        if not self.scope_fields.isdisjoint(problems):
+            return True
+        return self.in_scope({**base, **dict.fromkeys(overlooked), **values})
+
     def fingerprint(self, decoded: Decoded) -> int:
         """A signed 64-bit hash of everything that the mapping sees in a record, and of the mapping itself."""
         values, problems, _overlooked = decoded
@@ -266,6 +273,8 @@ class Mapping:
     match: tuple[tuple[str, ...], ...]
     hash: str
     fields: tuple[str, ...]
+    meanings: abc.Mapping[Side, abc.Mapping[str, Meaning]]
+    """What each field means on each side on which it lives."""
 
     def side(self, side: Side) -> SideMapping:
         return self.left if side is Side.LEFT else self.right
@@ -305,6 +314,14 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
         match=spec.match,
         hash=hash_,
         fields=tuple(one.name for one in spec.fields),
+        meanings={
+            side: {
+                one.name: meaning(one, side, codecs[side][one.name].accessor)
+                for one in spec.fields
+                if one.name in codecs[side]
+            }
+            for side in Side
+        },
     )
 
 
@@ -353,20 +370,9 @@ def _rules(spec: MappingSpec, kinds: abc.Mapping[str, ValueType]) -> PairRules:
 
 
 def _hash(spec: MappingSpec, codecs: abc.Mapping[Side, abc.Mapping[str, FieldCodec]]) -> str:
-    told = _data(spec)
+    told = as_json(spec)
     del told["guard"], told["pair"]
     # The order in which the file names its fields decides nothing.
     told["fields"] = sorted(told["fields"], key=lambda one: str(one["name"]))
     places = {side.value: {name: repr(codec.accessor) for name, codec in codecs[side].items()} for side in Side}
-    return hashlib.sha256(orjson.dumps([_FORMS, told, places], None, orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _data(part: Any) -> Any:
-    """Specifications as JSON: what `dataclasses.asdict` gives, for mappings of any kind and keys of any type."""
-    if is_dataclass(part):
-        return {one.name: _data(getattr(part, one.name)) for one in fields(part)}
-    if isinstance(part, abc.Mapping):
-        return {str(key): _data(value) for key, value in part.items()}
-    if isinstance(part, list | tuple):
-        return [_data(one) for one in part]
-    return part
+    return hashlib.sha256(orjson.dumps([FORMS, told, places], None, orjson.OPT_SORT_KEYS)).hexdigest()

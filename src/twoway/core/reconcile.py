@@ -168,7 +168,12 @@ def creation(side: Side, values: Values, rules: PairRules, why: str) -> Edit:
 
 
 def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:
-    """A side left the scope. Nothing was deleted, and nothing is: the widest that a person may ask for is archiving."""
+    """A side left the scope. Nothing was deleted, and nothing is: the widest that a person may ask for is archiving.
+
+    What has no base never was in scope, for all that is known: it cannot have left it.
+    """
+    if any(not seen.in_scope and not seen.base for seen in (left, right)):
+        return Decision(Action.FREEZE, reason="out of scope")
     match rules.on_leave:
         case OnLeave.UNLINK:
             return Decision(Action.UNLINK, reason=LEFT_SCOPE)

@@ -6,6 +6,7 @@ up before anything is sent again.
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 
 from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
@@ -65,8 +66,11 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
     sent = [operation for operation, _ in ready if operation.id in writes]
     if not sent:
         return
+    before = {operation.id: operation.edit for operation in batch}
+    narrowed = [(one.id, one.edit) for one in sent if one.edit is not before[one.id]]
     # A power cut must not make us forget what was sent: it would be sent again.
     with run.commit("sent", durable=True):
+        run.store.operations.rewrite(narrowed)
         run.store.operations.sent([operation.id for operation in sent], run.now)
         run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
@@ -104,7 +108,8 @@ async def _still_right(
     linked = _linked_by_now(run, side, batch)
     ready: list[tuple[StagedOperation, Record | None]] = []
     moved: list[tuple[StagedOperation, str]] = []
-    for operation in batch:
+    for planned in batch:
+        operation = _narrowed(run, planned, have.get(planned.record_id or ""))
         reason = (
             ("it was linked since it was read" if operation.counterpart_id in linked else None)
             or _undone_meanwhile(run, operation)
@@ -132,7 +137,8 @@ async def _read_sources(run: Run, side: Side, batch: Sequence[StagedOperation]) 
     capabilities = run.app(giver).capabilities
     # A feed that tells nothing of what is gone is no proof that what it does not show is as it was.
     tells_all = capabilities.feed_deletions and not capabilities.hides_merges
-    listing = capabilities.feed is Consistency.CONSISTENT and tells_all
+    lags = Consistency.LAGGING in (capabilities.feed, capabilities.snapshot)
+    listing = capabilities.feed is not Consistency.NONE and tells_all and not lags
     listed = run.observed_at.get(giver, 0) if listing else 0
     # Of a side that this cycle did not list, nothing would tell what has become of a record since it was last read.
     oldest = now - run.pair.tuning.source_age if giver in run.observed_at else run.began
@@ -211,6 +217,19 @@ def _undone_meanwhile(run: Run, operation: StagedOperation) -> str | None:
     )
 
 
+def _narrowed(run: Run, operation: StagedOperation, answer: Fetched | None) -> StagedOperation:
+    """An undo without the fields that somebody has written since; one that holds already what it is to hold stays."""
+    edit = operation.edit
+    if operation.undoes is None or edit.kind is not Kind.UPDATE or not isinstance(answer, Record):
+        return operation
+    values = run.mapping(operation.side).decode(answer.values).values
+    ours = {name: values[name] for name in edit.changed if name in values}
+    ours = {name: value for name, value in ours.items() if value in (edit.expect[name], edit.changed[name])}
+    if not ours or ours == edit.expect:
+        return operation
+    return operation._replace(edit=replace(edit, changed={name: edit.changed[name] for name in ours}, expect=ours))
+
+
 def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:
     if answer is None:
         return None
@@ -218,13 +237,14 @@ def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) 
     if edit.rules.get("*") == DELETED_OPPOSITE:
         return None if not isinstance(answer, Record) and answer.presence.proves_absence else "it is there again"
     if not isinstance(answer, Record):
-        return None if edit.kind is Kind.ARCHIVE else "the record it was to be carried over from is gone"
+        left_for_good = edit.kind is Kind.ARCHIVE and answer.presence.proves_absence
+        return None if left_for_good else "the record it was to be carried over from is gone"
     decoded = run.mapping(giver).decode(answer.values)
     if edit.kind in (Kind.DELETE, Kind.ARCHIVE):
-        return "it is in scope again" if run.mapping(giver).in_scope(decoded.values) else None
+        return "it is in scope again" if run.mapping(giver).admits(decoded) else None
     if any(decoded.values.get(name) != value for name, value in edit.given.items()):
         return "it has changed since it was read"
-    return None if run.mapping(giver).in_scope(decoded.values) else "it has left the scope"
+    return None if run.mapping(giver).admits(decoded) else "it has left the scope"
 
 
 def _target_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:
@@ -233,9 +253,10 @@ def _target_moved(run: Run, operation: StagedOperation, answer: Fetched | None) 
     if not isinstance(answer, Record):
         return "the record to be written is gone"
     decoded = run.mapping(operation.side).decode(answer.values)
-    if any(decoded.values.get(name) != value for name, value in operation.edit.expect.items()):
+    expect = operation.edit.expect
+    if any(name in decoded.problems or decoded.values.get(name) != value for name, value in expect.items()):
         return "the record to be written has changed since it was read"
-    if operation.undoes is None and not run.mapping(operation.side).in_scope(decoded.values):
+    if operation.undoes is None and not run.mapping(operation.side).admits(decoded):
         return "the record to be written has left the scope"
     return None
 

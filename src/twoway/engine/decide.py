@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from twoway.core.diff import Life, Seen, absorb_receipt
-from twoway.core.match import Holder, Proposal, Standing, propose
+from twoway.core.mapping import Decoded
+from twoway.core.match import Holder, Proposal, propose
 from twoway.core.model import SIDES, Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
@@ -103,7 +104,7 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
             decided.store()
             _merged(run, link, side, row)
             return
-    unread = [side for side in SIDES if observed[side] is None and _never_read(run, link, side)]
+    unread = [side for side in SIDES if observed[side] is None and not _is_known(run, link, side)]
     if unread:
         rev = run.store.observations.next_rev()
         for side in unread:
@@ -130,9 +131,13 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
             _park_link(run, link, "review", decision.reason)
 
 
-def _never_read(run: Run, link: Link, side: Side) -> bool:
-    """Whether a field has no base on this side: what the record holds there is not known until it is read."""
-    return not run.pair.mapping.rules.shared <= link.bases[side].keys()
+def _is_known(run: Run, link: Link, side: Side) -> bool:
+    """Whether a side of which nothing is at hand holds what its base says. A field may have none, or may have held what
+    could not be read, or was not to be decided, when it was last seen: then the record must be read."""
+    base = link.bases[side]
+    if not run.pair.mapping.rules.shared <= base.keys():
+        return False
+    return link.fps[side] == run.mapping(side).fingerprint(Decoded(dict(base), {}))
 
 
 def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
@@ -177,12 +182,11 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
     seen = Seen(
         values=row.values,
         base=base,
-        # A scope that cannot be read is no reason to take a record for one that has left it.
-        in_scope=bool(mapping.scope_fields & row.problems.keys())
-        or mapping.in_scope({**base, **dict.fromkeys(row.overlooked), **row.values}),
+        in_scope=mapping.admits(Decoded(row.values, row.problems, row.overlooked), base),
         modified=None if ours else row.modified,
         times={name: at for name, at in row.times.items() if name not in own_fields},
-        problems=row.problems,
+        # What is overlooked is not written over, either.
+        problems={**dict.fromkeys(row.overlooked, "overlooked"), **row.problems},
     )
     return absorb_receipt(seen, row.version, receipt)
 
@@ -220,27 +224,37 @@ def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
     """Before a record is created anew: whether its app has one with the same key by now. Then that one is linked."""
     link, edit = pending.link, decision.edits[0]
     side, mapping = edit.side, run.mapping(edit.side.other)
-    slots = [(slot, key) for slot, key in enumerate(mapping.keys(edit.given)) if key is not None]
-    found = run.store.links.holders(run.pair.id, slots)
-    there = {holder for holders in found.values() for holder in holders if holder.side is side}
-    there -= {holder for holder in there if holder.id == link.ids[side]}
-    if not there:
+    slots = mapping.keys(edit.given)
+    wanted = [(slot, key) for slot, key in enumerate(slots) if key is not None]
+    # Neither the record that is no more, nor any double of the one that is to be carried over.
+    found = {
+        key: [one for one in group if one.side is side and one.id != link.ids[side]]
+        for key, group in run.store.links.holders(run.pair.id, wanted).items()
+    }
+    keys_of = run.store.links.keys_of(run.pair.id, {one for group in found.values() for one in group})
+    others = {(slot, key) for keys in keys_of.values() for slot, key in enumerate(keys) if key is not None}
+    holders = {**run.store.links.holders(run.pair.id, others - set(wanted)), **found}
+    proposal = propose(side.other, link.ids[side.other], slots, holders, keys_of)
+    if proposal.new:
         return False
-    names = ", ".join(sorted(holder.id for holder in there)[:5])
-    one = next(iter(there))
-    if len(there) > 1 or one.standing is not Standing.FREE or _left_out_of_scope(run, side, one.id):
+    if proposal.match is None or _left_out_of_scope(run, side, proposal.match):
+        names = proposal.match or ", ".join(holder.id for holder in proposal.duplicates[:5])
         retry = run.now + run.pair.tuning.duplicate_retry
         reason = f"it was deleted in {run.app(side).account} and edited opposite; {names} has the same key there"
         _park_link(run, link, "duplicate", reason, retry)
         return True
-    row = _counterpart(run, one.side, one.id)
-    if row is not None:
-        move_without_base(run, link, side, one.id, "deleted, and found again under another id")
+    if _counterpart(run, side, proposal.match) is not None:
+        move_without_base(run, link, side, proposal.match, "deleted, and found again under another id")
     return True
 
 
 def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, int | None]:
-    return {side: row.fp if (row := observed[side]) is not None else link.fps[side] for side in SIDES}
+    """What the link's fingerprints are once all that is decided is done; `None` where a field could not be read."""
+    rows = {side: observed[side] for side in SIDES}
+    return {
+        side: link.fps[side] if row is None else None if row.problems or row.overlooked else row.fp
+        for side, row in rows.items()
+    }
 
 
 def _note_problems(run: Run, rows: Iterable[Observation], decided: _Decided) -> None:
@@ -302,7 +316,12 @@ def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
 def _forget_the_dead(run: Run, side: Side) -> None:
     """Records that are gone, and were linked to nothing: before anybody is matched, since nobody is their double."""
     store, pair = run.store, run.pair
+    pending = store.operations.earliest_pending_create(pair.id, side)
     dead = store.observations.dead(pair.id, side, run.now)
+    if pending is not None:
+        # It was made all the same: who forgot that would make it once more.
+        rows = [store.observations.get(pair.id, side, record_id) for record_id in dead]
+        dead = [row.record_id for row in rows if row is not None and not _may_be_ours(run, row, pending)]
     if not dead:
         return
     with run.commit("forget"):

@@ -15,16 +15,16 @@ from twoway.engine.run import Run
 from twoway.ports import Consistency
 from twoway.sdk.errors import SnapshotNeeded
 from twoway.state.observations import Listed
-from twoway.state.rows import Observation
+from twoway.state.rows import Observation, receipt_from
 
 
 async def both_sides(run: Run, *, full: bool) -> None:
     """Pull both sides at the same time. `full` asks for complete listings. Raises the connectors' errors."""
     row = run.store.pairs.get(run.pair.name)
     if row is None or full:
-        await gather(*(_pull(run, side, None, None) for side in Side))
+        await gather(*(_pull(run, side, None, midway=False) for side in Side))
     else:
-        await gather(*(_pull(run, side, row.cursors[side], row.listing[side]) for side in Side))
+        await gather(*(_pull(run, side, row.cursors[side], midway=row.midway[side]) for side in Side))
     if full and not run.short:
         with run.commit("snapshot done"):
             run.store.pairs.snapshot_done(run.pair.id, run.now)
@@ -41,50 +41,59 @@ async def gather(*jobs: Awaitable[object]) -> None:
             raise result
 
 
-async def _pull(run: Run, side: Side, cursor: str | None, listing: Instant | None) -> None:
-    started, complete = run.now, True
+async def _pull(run: Run, side: Side, cursor: str | None, *, midway: bool) -> None:
+    started = run.now
     if cursor is None or run.app(side).capabilities.feed is Consistency.NONE:
         await _snapshot(run, side)
     else:
         try:
-            complete = await _changes(run, side, cursor, listing)
-            started = started if listing is None else listing
+            if midway:
+                # What it showed before it was broken off may have changed since, and need not be shown by the rest of
+                # it: that is no look at how things are now.
+                cursor = await _changes(run, side, cursor, midway=True)
+                started = run.now
+            await _changes(run, side, cursor, midway=False)
         except SnapshotNeeded:
             await _snapshot(run, side)
     if side not in run.short:
         # What a listing that is not believed does not show may be there all the same.
         run.observed_at[side] = started
-        if complete:
-            run.complete.add(side)
 
 
-async def _changes(run: Run, side: Side, cursor: str, listing: Instant | None) -> bool:
-    """Read the feed up to its end; whether that overlooks nothing.
+async def _changes(run: Run, side: Side, cursor: str, *, midway: bool) -> str:
+    """Read the feed up to its end; where to go on next time. `midway` says that an earlier cycle began this listing.
 
-    From one page to the next an index that lags may go back in time, and a record with it: behind what was read. What
-    an earlier cycle began to list at the instant `listing` is read on: of the records that it showed already, the rest
-    of it need not tell what has become since.
+    From one page to the next an index that lags may go back in time, and a record with it: behind what was read.
     """
     app = run.app(side)
     lagging = app.capabilities.feed is not Consistency.CONSISTENT
-    began = run.now if listing is None else listing
-    pieces = 0 if listing is None else 1
+    pages = 0
     while True:
-        pieces += 1
+        pages += 1
         page = await app.changes(cursor)
         settle = run.pair.settle
+        await _by_version(run, side, page.versions, settle)
         news = _news(run, side, page.records, hint=lagging)
-        position = page.cursor or cursor, None if page.last else began
-        moved = position != (cursor, listing)
+        position = page.cursor or cursor, not page.last
+        moved = position != (cursor, midway)
         if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
             with run.commit(f"observe:{app.account}"):
                 _store(run, side, news, hint=lagging, settle=settle)
                 _absences(run, side, page, lagging=lagging)
                 if moved:
-                    run.store.pairs.set_cursor(run.pair.id, side, *position)
-        if page.last:
-            return pieces == 1 or not lagging
-        cursor, listing = position
+                    run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])
+        cursor, midway = position
+        if not midway:
+            _note_complete(run, side, pages, lagging=lagging)
+            return cursor
+
+
+def _note_complete(run: Run, side: Side, pages: int, *, lagging: bool) -> None:
+    """Remember whether this listing can have overlooked nothing."""
+    if pages == 1 or not lagging:
+        run.complete.add(side)
+    else:
+        run.complete.discard(side)
 
 
 async def _snapshot(run: Run, side: Side) -> None:
@@ -92,14 +101,20 @@ async def _snapshot(run: Run, side: Side) -> None:
     app, store, pair = run.app(side), run.store, run.pair
     capabilities = app.capabilities
     started = run.now
-    feed = (await app.changes(None)).cursor if capabilities.feed is not Consistency.NONE else None
+    ask = capabilities.feed is not Consistency.NONE and not capabilities.snapshot_feed
+    feed = (await app.changes(None)).cursor if ask else None
     lagging = capabilities.snapshot is not Consistency.CONSISTENT
     listed = Listed()
     window: list[Record] = []
     cursor: str | None = None
-    last = False
+    pages, last = 0, False
     while not last:
         page = await app.snapshot(cursor)
+        pages += 1
+        feed = feed or page.feed
+        unread = [*page.versions, *((record_id, "") for record_id in page.ids)]
+        listed.add(await _by_version(run, side, unread, 0))
+        run.counts[f"listed {side}"] += len(unread)
         window.extend(page.records)
         cursor, last = page.cursor, page.last
         if not window or (len(window) < pair.tuning.window and not last):
@@ -118,11 +133,46 @@ async def _snapshot(run: Run, side: Side) -> None:
             # Whatever kind of cycle comes next, it lists this side anew: an approval is of what that one shows.
             store.pairs.set_cursor(pair.id, side, None)
         return
+    _note_complete(run, side, pages, lagging=lagging)
     with run.commit(f"observe:{app.account}"):
         missing = store.observations.not_shown(pair.id, side, started, listed if shown < linked else None)
         if missing:
             store.observations.look_again(pair.id, side, missing, run.now, store.observations.next_rev())
         store.pairs.set_cursor(pair.id, side, feed)
+
+
+async def _by_version(run: Run, side: Side, versions: Sequence[tuple[str, str]], settle: int) -> list[int]:
+    """Read by id what a listing shows at another version than it was last read at, a window at a time: that is what
+    it holds now, also where the listing lags. Answers the links of all that it shows.
+
+    What we wrote ourselves is read once: not before that is it known how the app stored it.
+    """
+    app, store, pair, links = run.app(side), run.store, run.pair, list[int]()
+    for start in range(0, len(versions), pair.tuning.window):
+        shown = dict(versions[start : start + pair.tuning.window])
+        wanted = []
+        for record_id, link, _, version, raw, waiting, receipt in store.observations.known(pair.id, side, shown):
+            if link is not None:
+                links.append(link)
+            unread = version != shown[record_id] or (raw is None and _is_ours(version, receipt))
+            if link is None or waiting is not None or unread:
+                wanted.append(record_id)
+        found = await app.fetch(wanted) if wanted else {}
+        records = [answer for answer in found.values() if isinstance(answer, Record)]
+        absent = [record_id for record_id in wanted if not isinstance(found[record_id], Record)]
+        news = _news(run, side, records, hint=False)
+        if news.changed or news.touched or absent:
+            with run.commit(f"observe:{app.account}"):
+                _store(run, side, news, hint=False, settle=settle)
+                rev = store.observations.next_rev() if absent else 0
+                store.observations.look_again(pair.id, side, absent, run.now, rev)
+    return links
+
+
+def _is_ours(version: str | None, receipt: str | None) -> bool:
+    """Whether this version is the one that our own last write made."""
+    made = receipt_from(receipt)
+    return made is not None and made[0] == version
 
 
 _Reading = tuple[Record, Decoded, int]
@@ -153,7 +203,7 @@ def _news(run: Run, side: Side, records: Iterable[Record], *, hint: bool) -> _Ne
     shown = {record.id: record for record in records}
     news, unlinked = _News([], [], []), dict[str, _Reading]()
     observations, raw_hash = run.store.observations, run.mapping(side).raw_hash
-    for record_id, link, fp, version, raw, waiting in observations.known(run.pair.id, side, shown) if shown else ():
+    for record_id, link, fp, version, raw, waiting, _ in observations.known(run.pair.id, side, shown) if shown else ():
         record = shown[record_id]
         if link is not None:
             news.links.append(link)
@@ -247,13 +297,17 @@ async def fetch_hints(run: Run) -> None:
 
 
 async def _fetch_hints(run: Run, side: Side, hints: list[str]) -> None:
-    while hints:
-        await refresh(run, side, hints)
-        hints = _hints(run, side)
+    asked: set[str] = set()
+    # What the app cannot tell now is not asked for again at once.
+    while new := [record_id for record_id in hints if record_id not in asked]:
+        asked.update(new)
+        await refresh(run, side, new)
+        hints = _hints(run, side, len(asked))
 
 
-def _hints(run: Run, side: Side) -> list[str]:
-    return run.store.observations.hints(run.pair.id, side, run.now, run.pair.tuning.window, run.pair.settle)
+def _hints(run: Run, side: Side, asked: int = 0) -> list[str]:
+    limit = run.pair.tuning.window + asked
+    return run.store.observations.hints(run.pair.id, side, run.now, limit, run.pair.settle)
 
 
 async def refresh(run: Run, side: Side, record_ids: Iterable[str]) -> dict[str, Fetched]:

@@ -41,6 +41,9 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit. And
             # what a person asked for is not decided anew by anything: once it is looked up, it is sent again.
             lose(run, operation)
+        case Outcome.MOVED | Outcome.GONE if operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+            # Perhaps it is gone by this very write, sent twice on the way: that is no deletion by a person.
+            lose(run, operation)
         case Outcome.MOVED | Outcome.GONE:
             _not_landed(run, operation)
             if operation.record_id is not None:

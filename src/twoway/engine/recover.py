@@ -141,7 +141,11 @@ def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *,
             _adopt_own(run, operation, same[0].record_id)
         else:
             rest.append(operation)
-    candidates = [] if more else [(operation, _born(run, side, operation)) for operation in rest]
+    # One that is gone, and held something else when it was seen, is in doubt no longer.
+    candidates = [
+        (operation, [row for row in _born(run, side, operation) if row.life == "live"])
+        for operation in ([] if more else rest)
+    ]
     for operation, born in candidates:
         if born:
             _set_all_aside(run, operation, born)

@@ -4,11 +4,12 @@ Worked off a batch at a time, each statement once for all of it, and always with
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from twoway.core.mapping import Decoded
 from twoway.core.model import SIDES, Side, Value, Values
-from twoway.core.reconcile import LEFT_SCOPE, moved_bases
+from twoway.core.reconcile import LEFT_SCOPE, Edit, moved_bases
 from twoway.core.resolve import DECIDED
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move, records_of
 from twoway.engine.run import Run
@@ -59,12 +60,16 @@ def created(run: Run, done: Sequence[Done]) -> None:
     from_ids = [one.operation.counterpart_id or "" for one in done]
     seen = store.observations.sightings(pair.id, giver, from_ids)
     news: list[NewLink] = []
+    formed: list[tuple[int, Edit]] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
     settled: list[tuple[Side, str, int | None]] = []
     for (operation, record_id, stored, version), from_id in zip(done, from_ids, strict=True):
         given = operation.edit.given
         blanks = {name: None for name, value in given.items() if value is None and mapping.app_fields(name)}
         base: Values = {**blanks, **stored}
+        if differing := {name: value for name, value in stored.items() if value != operation.edit.changed.get(name)}:
+            # How the app stored it: an undo must tell that from what a person made of it.
+            formed.append((operation.id, replace(operation.edit, expect=differing)))
         sighting = seen.get(from_id)
         new = NewLink(
             {target: record_id, giver: from_id},
@@ -82,6 +87,7 @@ def created(run: Run, done: Sequence[Done]) -> None:
             move(run, previous, new, target, "deleted, and created anew")
         keys.append((record_id, mapping.keys(base)))
         settled.append((giver, from_id, operation.revs[giver]))
+    store.operations.rewrite(formed)
     store.links.add_all(pair.id, news, run.now)
     store.links.set_keys(pair.id, target, keys)
     store.observations.settle(pair.id, settled)
@@ -112,7 +118,7 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
     side = rows[0][1].operation.side
     mapping = run.mapping(side)
     bases: list[tuple[int, Mapping[Side, Values]]] = []
-    sides: list[tuple[int, int, str | None, str]] = []
+    sides: list[tuple[int, int | None, str | None, str]] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
     apart: dict[int, dict[str, list[Value]]] = {}
     for link, (operation, _, stored, version) in rows:
@@ -133,8 +139,12 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
         # Of a set that is merged on both sides, this write stored its own part only: the rest is still to be carried
         # over.
         receipt = written(run, version, edit.changed.keys() - edit.deltas.keys())
-        fp = mapping.fingerprint(Decoded(now[side], {}))
-        sides.append((link.id, fp, version or link.versions[side], receipt))
+        known = operation.fps[side] is not None
+        fp = mapping.fingerprint(Decoded(now[side], {})) if known else None
+        # A record that was read just before the write was looked at in the written fields alone. What else a person
+        # changed in it is not known yet: the version that the write made must not stand for it in the next one.
+        whole = operation.version is not None and operation.undoes is None and not mapping.needs_current(edit.changed)
+        sides.append((link.id, fp, (version or link.versions[side]) if whole else None, receipt))
         if pair.match_fields & edit.changed.keys():
             keys.append((link.ids[side], mapping.keys(now[side])))
         if decided:

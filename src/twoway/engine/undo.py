@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twoway.core.model import MARKER, Kind, Side, Value
+from twoway.core.model import MARKER, Kind, Side, Value, Values
 from twoway.core.plan import State, Totals
 from twoway.core.reconcile import UNDONE, Edit
 from twoway.core.resolve import OPTED_OUT
@@ -94,9 +94,11 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
             else:
                 ended.add(name)
     edited = ended - unedited.keys()
-    consent = {name for name in unedited if _opts_in(pair, name, base.get(name))}
-    back = {name: old for name, old in unedited.items() if name not in consent and old != base.get(name)}
+    closed = {name for name in unedited if not _leads_to(pair, name, last.side)}
+    consent = {name for name in unedited.keys() - closed if _opts_in(pair, name, base.get(name))}
+    back = {name: old for name, old in unedited.items() if name not in consent | closed and old != base.get(name)}
     reasons = [f"{', '.join(sorted(edited))}: changed since"] if edited else []
+    reasons += [f"{', '.join(sorted(closed))}: no longer written to {account} by the mapping"] if closed else []
     reasons += [f"{name}: an opt-out is not taken back; only the person may opt in again" for name in sorted(consent)]
     reason = f"{account}:{last.record_id} {'; '.join(reasons)}" if reasons else ""
     if not back:
@@ -118,6 +120,12 @@ def _waits(store: Store, link: int, operation: int) -> str:
     if store.operations.undo_waits(link, operation):
         return "has the undo of another cycle under way: undo it when that is done"
     return ""
+
+
+def _leads_to(pair: PairContext, name: str, side: Side) -> bool:
+    """Whether the mapping, as it is by now, writes the field on this side."""
+    rule = pair.mapping.rules.fields.get(name)
+    return rule is not None and rule.direction.writes(side)
 
 
 def _opts_in(pair: PairContext, name: str, stored: Value) -> bool:
@@ -149,10 +157,30 @@ def _reverse_create(
     kind = Kind.ARCHIVE if Kind.ARCHIVE in kinds else Kind.DELETE
     if kind not in kinds:
         return None, f"{account}:{link.ids[operation.side]} was created, and {account} deletes nothing"
+    edited = _edited_since(pair, store, operation, link.bases[operation.side])
+    if edited:
+        return None, f"{account}:{operation.record_id} was created, and is not as it was: {', '.join(edited)}"
     # What was never known to be there was not written by us: if it is there, a person wrote it.
     unknown = {name: None for name in pair.mapping.rules.fields if pair.mapping.side(operation.side).app_fields(name)}
     edit = Edit(operation.side, kind, expect={**unknown, **link.bases[operation.side]}, rules={"*": UNDONE})
     return _staging(edit, operation, link.id), ""
+
+
+def _edited_since(pair: PairContext, store: Store, operation: StagedOperation, base: Values) -> list[str]:
+    """The fields of a record that we made in which it was last seen to hold something else than what we wrote there."""
+    # How the app stored what it was sent is noted there where that differs: see `twoway.engine.settle`.
+    written: dict[str, Value] = {**operation.edit.changed, **operation.edit.expect}
+    replaced = store.operations.history(pair=pair.id, side=operation.side, record_id=operation.record_id, limit=-1)
+    for row in reversed(replaced):
+        if row.state == "done":
+            written[row.field] = row.new
+    shapes = {name: rule.shape for name, rule in pair.mapping.rules.fields.items()}
+    return sorted(
+        name
+        for name, value in base.items()
+        # What a new record says of consent is its app's, or the mapping's, unless we wrote it.
+        if value != written.get(name) and (name in written or shapes.get(name) is not Shape.CONSENT)
+    )
 
 
 def _staging(edit: Edit, operation: StagedOperation, link: int) -> Staging:

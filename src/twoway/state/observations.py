@@ -29,9 +29,12 @@ _SAME = (
 _UPSERT = (
     f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (pair, side, record_id) DO UPDATE SET rev = excluded.rev, life = excluded.life, "
-    "into_id = excluded.into_id, vals = excluded.vals, problems = excluded.problems, version = excluded.version, "
-    "modified = excluded.modified, created = coalesce(excluded.created, observation.created), "
-    "times = excluded.times, marker = coalesce(excluded.marker, observation.marker), seen_at = excluded.seen_at, "
+    "into_id = excluded.into_id, "
+    # What a record held when it was last seen tells whether it was one of ours.
+    "vals = CASE WHEN excluded.life = 'live' THEN excluded.vals ELSE observation.vals END, "
+    "problems = excluded.problems, version = excluded.version, modified = excluded.modified, "
+    "created = coalesce(excluded.created, observation.created), times = excluded.times, "
+    "marker = coalesce(excluded.marker, observation.marker), seen_at = excluded.seen_at, "
     # The same content again wakes nothing: a conflict goes on waiting, a parked record keeps its time.
     f"hint = CASE WHEN {_SAME} THEN min(observation.hint, excluded.hint) ELSE excluded.hint END, "
     f"due_at = CASE WHEN {_SAME} THEN observation.due_at ELSE excluded.due_at END, "
@@ -95,11 +98,11 @@ class Observations:
 
     def known(self, pair: int, side: Side, record_ids: Iterable[str]) -> list[tuple[Any, ...]]:
         """What is known of each of these records: its id, its link, fingerprint, version and raw hash as last seen of
-        it, and the revision of what waits to be decided about it."""
+        it, the revision of what waits to be decided about it, and what our last write made of it."""
         one = side.value
         return self._db.run(
-            f"SELECT j.value, l.id, l.{one}_fp, l.{one}_version, l.{one}_raw, o.rev FROM json_each(?) j "
-            f"LEFT JOIN link l ON l.pair = ? AND l.{one}_id = j.value "
+            f"SELECT j.value, l.id, l.{one}_fp, l.{one}_version, l.{one}_raw, o.rev, l.{one}_receipt "
+            f"FROM json_each(?) j LEFT JOIN link l ON l.pair = ? AND l.{one}_id = j.value "
             f"LEFT JOIN observation o ON o.pair = ? AND o.side = '{one}' AND o.record_id = j.value",
             (dumps(list(record_ids)), pair, pair),
         ).fetchall()
@@ -238,9 +241,9 @@ class Observations:
         return [row[0] for row in rows]
 
     def born_since(self, pair: int, side: Side, since: Instant) -> list[Observation]:
-        """Unlinked live records that may have been created since then, by the app's clock."""
+        """Unlinked records that may have been created since then, by the app's clock; some may be gone by now."""
         rows = self._db.run(
-            f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? AND o.life = 'live' "
+            f"SELECT {OBSERVATION_COLUMNS} FROM observation o WHERE o.pair = ? AND o.side = ? "
             "AND o.hint = 0 AND (o.created IS NULL OR o.created >= ?) "
             f"AND NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = o.pair AND l.{side.value}_id = o.record_id) "
             "ORDER BY o.record_id",

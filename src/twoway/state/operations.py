@@ -255,6 +255,10 @@ class Operations:
             (pair,),
         )
 
+    def rewrite(self, rows: Iterable[tuple[int, Edit]]) -> None:
+        """Of these more is known by now than when they were planned."""
+        self._db.many("UPDATE operation SET edit = ? WHERE id = ?", [(edit_text(edit), one) for one, edit in rows])
+
     def sent(self, ids: Iterable[int], now: Instant) -> None:
         """From now on these may take effect."""
         self._db.many(

@@ -37,8 +37,8 @@ class PairRow(NamedTuple):
     shown: Totals | None
     allowance: Totals | None
     cursors: Mapping[Side, str | None]
-    listing: Mapping[Side, Instant | None]
-    """When the listing began that a cursor is in the middle of; `None` where the last one came to its end."""
+    midway: Mapping[Side, bool]
+    """Whether a cursor is in the middle of a listing that was broken off."""
     snapshot_at: Instant | None
     succeeded_at: Instant | None
 
@@ -72,7 +72,7 @@ class Holder(NamedTuple):
 
 _PAIR = (
     "SELECT id, name, status, reason, mapping_hash, approved_hash, shown, allowance, left_cursor, right_cursor, "
-    "left_listing, right_listing, snapshot_at, succeeded_at FROM pair"
+    "left_midway, right_midway, snapshot_at, succeeded_at FROM pair"
 )
 
 
@@ -138,10 +138,10 @@ class Pairs:
         """An approval is for one plan."""
         self._db.run("UPDATE pair SET allowance = NULL WHERE id = ? AND allowance IS NOT NULL", (pair,))
 
-    def set_cursor(self, pair: int, side: Side, cursor: str | None, listing: Instant | None = None) -> None:
-        """Where the side's change feed is read on from; `listing` is when the one began that is not at its end yet."""
+    def set_cursor(self, pair: int, side: Side, cursor: str | None, *, midway: bool = False) -> None:
+        """Where the side's change feed is read on from; `midway` says that its listing is not at its end yet."""
         self._db.run(
-            f"UPDATE pair SET {side.value}_cursor = ?, {side.value}_listing = ? WHERE id = ?", (cursor, listing, pair)
+            f"UPDATE pair SET {side.value}_cursor = ?, {side.value}_midway = ? WHERE id = ?", (cursor, midway, pair)
         )
 
     def snapshot_done(self, pair: int, at: Instant) -> None:
@@ -256,7 +256,7 @@ def _pair_row(row: Any) -> PairRow:
         totals_from(row[6]),
         totals_from(row[7]),
         {Side.LEFT: row[8], Side.RIGHT: row[9]},
-        {Side.LEFT: row[10], Side.RIGHT: row[11]},
+        {Side.LEFT: bool(row[10]), Side.RIGHT: bool(row[11])},
         row[12],
         row[13],
     )

@@ -39,8 +39,8 @@ pair = Table(
     Column("allowance", Text),  # the totals that a person approved for one cycle
     Column("left_cursor", Text),
     Column("right_cursor", Text),
-    Column("left_listing", BigInteger),  # when the listing began that the cursor is in the middle of
-    Column("right_listing", BigInteger),
+    Column("left_midway", Integer),  # 1: the cursor is in the middle of a listing that was broken off
+    Column("right_midway", Integer),
     Column("snapshot_at", BigInteger),
     Column("succeeded_at", BigInteger),
 )
@@ -196,7 +196,9 @@ conflict = Table(
     Column("state", Text, nullable=False),  # open | decided
     Column("verdict", Text),
     Column("decided_at", BigInteger),
+    Column("earlier", Text),  # [id]: the last numbers that it had, with other values
     UniqueConstraint("link", "field"),
+    sqlite_autoincrement=True,
 )
 Index("conflict_pair", conflict.c.pair, conflict.c.state)
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from twoway.core.model import Fetched, Instant, Kind, Outcome, Page, Raw, Receipt, Record, Write
+from twoway.core.model import Fetched, Instant, Kind, Outcome, Page, Raw, Receipt, Write
 from twoway.sdk.errors import AccountRefused, ConnectorError, QuotaSpent, SnapshotNeeded, TryLater
 from twoway.testing.memory import MemoryApp, MemoryConnector
 from twoway.testing.scenarios import History
@@ -65,14 +65,13 @@ class Unreliable(MemoryConnector):
     async def snapshot(self, cursor: str | None) -> Page:
         await self._travel()
         page = await super().snapshot(cursor)
-        shown: Sequence[Record] | None = None
+        short = False
         if cursor is None and self._weather.strikes("EMPTY listing", 0.03):
-            shown = ()
+            short, page = True, page._replace(records=(), versions=(), cursor=None, last=True)
         elif self._weather.strikes("SHORT listing", 0.05):
-            shown = page.records[: len(page.records) // 2]
-        if shown is not None:
-            page = Page(records=shown, last=True)
-        if page.last and (shown is not None or self.app.manner.drifts):
+            short, half = True, (len(page.records) + len(page.versions)) // 2
+            page = page._replace(records=page.records[:half], versions=page.versions[:half], cursor=None, last=True)
+        if page.last and (short or self.app.manner.drifts):
             # Whatever this listing did not show, it may have kept back.
             self._weather.found.hidden.setdefault(self.app.name, set()).update(self.app.records)
         return page

@@ -225,7 +225,9 @@ def _unproved(ledger: Ledger, side: Side) -> Iterator[str]:
             if not any(c.kind == "create" and c.who == "engine" for c in ledger.log(change.id)):
                 yield f"deleted without proof: {change.id}, undone though we did not make it"
         elif why == DELETED_OPPOSITE:
-            deaths = [c for c in ledger.log(source) if c.kind in ("delete", "merge") and c.at <= before]
+            # What we took away ourselves is nobody's deletion.
+            ends = [c for c in ledger.log(source) if c.kind in ("delete", "merge") and c.who == "human"]
+            deaths = [c for c in ends if c.at <= before]
             if not deaths:
                 yield f"deleted without proof: {change.id} for {source}"
             elif deaths[-1].kind == "merge":

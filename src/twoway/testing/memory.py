@@ -96,6 +96,8 @@ class Manner:
     """Whether the app will not take a value, by field and value."""
     drifts: bool = False
     """Whether the complete listing counts its pages by position: what is deleted meanwhile hides another record."""
+    by_version: bool = False
+    """Whether listings tell no more of a live record than its id and version, and a snapshot the feed's cursor."""
     page: int = 100
     batch: int = 50
 
@@ -277,6 +279,7 @@ class MemoryConnector:
             hides_merges=manner.merges and not manner.feed_merges,
             kinds=manner.kinds,
             snapshot=_consistency(True, manner.lag),
+            snapshot_feed=manner.by_version and manner.feed,
             lag=manner.lag,
             find=manner.find,
             find_fields=found,
@@ -303,7 +306,7 @@ class MemoryConnector:
     async def changes(self, cursor: str | None) -> Page:
         app, now = self.app, self.app.time()
         if cursor is None:
-            return Page(cursor=json.dumps([now, "", None]), last=True)
+            return Page(cursor=_now(now), last=True)
         since, after, began = _position(cursor)
         began = now if began is None else began
         overlap = app.manner.lag + app.manner.resolution if not after else 0
@@ -322,8 +325,10 @@ class MemoryConnector:
             newest = max([since, *(record.modified for record in page)])
             following = json.dumps([min(newest, began), "", None])
         merged = [(r.id, r.merged_into) for r in page if r.merged_into and app.manner.feed_merges]
+        live = [record for record in page if record.alive]
         return Page(
-            records=[app.view(record) for record in page if record.alive],
+            records=self._records(live),
+            versions=self._versions(live),
             gone=[r.id for r in page if not r.alive and not r.merged_into and app.manner.feed_deletions],
             merged=[(loser, survivor) for loser, survivor in merged if survivor],
             cursor=following,
@@ -338,7 +343,19 @@ class MemoryConnector:
         page = rest[: app.manner.page]
         last = len(rest) <= app.manner.page
         following = after + len(page) if app.manner.drifts else _number(page[-1].id) if page else after
-        return Page(records=[app.view(record) for record in page], cursor=None if last else str(following), last=last)
+        return Page(
+            records=self._records(page),
+            versions=self._versions(page),
+            cursor=None if last else str(following),
+            last=last,
+            feed=_now(app.time()) if self.capabilities.snapshot_feed and cursor is None else None,
+        )
+
+    def _records(self, live: Sequence[Stored]) -> list[Record]:
+        return [] if self.app.manner.by_version else [self.app.view(record) for record in live]
+
+    def _versions(self, live: Sequence[Stored]) -> list[tuple[str, str]]:
+        return [(record.id, str(record.version)) for record in live] if self.app.manner.by_version else []
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
         return {record_id: self._now(record_id) for record_id in ids}
@@ -419,6 +436,10 @@ def _consistency(there: bool, lag: int) -> Consistency:
     if not there:
         return Consistency.NONE
     return Consistency.LAGGING if lag else Consistency.CONSISTENT
+
+
+def _now(at: Instant) -> str:
+    return json.dumps([at, "", None])
 
 
 def _position(cursor: str) -> tuple[Instant, str, Instant | None]:

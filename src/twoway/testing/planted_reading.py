@@ -10,11 +10,12 @@ from typing import Any, Final
 from twoway.core import reconcile as heart
 from twoway.core.diff import Seen
 from twoway.core.mapping import SideMapping
-from twoway.core.model import Instant, Page, Side
+from twoway.core.model import Page, Side
 from twoway.core.rules import OnDelete, OnEditedDelete
 from twoway.engine import apply, observe
 from twoway.engine.app import App
 from twoway.engine.run import Run
+from twoway.ports import ReceiptShape
 from twoway.state.links import Links
 from twoway.state.observations import Observations
 from twoway.testing.memory import MemoryConnector
@@ -33,23 +34,24 @@ from twoway.testing.planted_ways import (
     narrow,
     shaped,
 )
+from twoway.testing.scenarios import trimmed
 
 UNEDITED: Final[Mapping[str, Any]] = {"edited_delete": OnEditedDelete.EDIT}
 
 
-async def cursor_first(run: Run, side: Side, cursor: str, listing: Instant | None) -> bool:
+async def cursor_first(run: Run, side: Side, cursor: str, *, midway: bool) -> str:  # noqa: ARG001 - the engine's
     app = run.app(side)
     while True:
         page = await app.changes(cursor)
         with run.commit("cursor"):
-            run.store.pairs.set_cursor(run.pair.id, side, page.cursor, None if page.last else listing or run.now)
+            run.store.pairs.set_cursor(run.pair.id, side, page.cursor, midway=not page.last)
         news = observe._news(run, side, page.records, hint=False)
         with run.commit("observe"):
             observe._store(run, side, news, hint=False, settle=0)
             observe._absences(run, side, page, lagging=False)
-        if page.last:
-            return True
         cursor = page.cursor or cursor
+        if page.last:
+            return cursor
 
 
 async def no_overlap(before: Any, self: MemoryConnector, cursor: str | None) -> Page:
@@ -163,6 +165,22 @@ READING: Final = (
         "diverged",
         around(Links, "set_sides", still_recognised),
         lively("name", "phone", edits=60, cycles=20, manner_lag=0),
+    ),
+    Fault(
+        "the version that our own write made is taken for one that was read",
+        "rule 2, rule 3",
+        "diverged",
+        answering(observe, "_is_ours", False),
+        lively(
+            "name",
+            "phone",
+            edits=60,
+            cycles=20,
+            manner_by_version=True,
+            manner_receipt=ReceiptShape.VERSION,
+            manner_stores=trimmed,
+            manner_declares_form=False,
+        ),
     ),
     Fault(
         "what our user modified last is taken for an echo",

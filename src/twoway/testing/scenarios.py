@@ -83,6 +83,12 @@ def scenario(seed: int, subject: Subject | None = None) -> Scenario:
         floor = rng.choice((2, subject.spec.guard.floor, subject.spec.guard.floor))
         spec = replace(subject.spec, guard=replace(subject.spec.guard, floor=floor))
         manners = {side: _manner_of(rng, subject, side) for side in Side}
+    # Drawn apart, so that the other histories are what they were before any app listed by version.
+    listing = random.Random(seed * 6151 + 5)
+    manners = {
+        side: replace(manner, by_version=manner.by_version or listing.random() < 0.2)
+        for side, manner in manners.items()
+    }
     return Scenario(
         seed=seed,
         subject=subject,
@@ -208,6 +214,7 @@ def like(drawn: Manner, known: Capabilities, keys: AbstractSet[str]) -> Manner:
         find_fields=frozenset(known.find_fields & keys),
         created_times=known.created_times,
         field_times=known.field_times,
+        by_version=known.snapshot_feed,
     )
 
 

@@ -5,6 +5,8 @@
 """
 
 import argparse
+import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -19,6 +21,8 @@ Answer = TypeVar("Answer")
 
 _CHUNK = 25
 """Histories that a process plays before it tells of them."""
+_EVERY = 60_000
+"""Milliseconds after which people are told how far it is."""
 _SPARE = 12
 """Faults that may strike beyond those that a scenario asks for, generously."""
 
@@ -78,8 +82,15 @@ def spread(work: Callable[[Given], Answer], portions: Iterable[Given], jobs: int
     left = iter(portions)
     with ProcessPoolExecutor(jobs) as pool:
         # A few at a time: a soak of a million seeds must not be queued at once.
-        while group := list(islice(left, jobs * 4)):
-            yield from zip(group, pool.map(work, group), strict=True)
+        queued = deque((portion, pool.submit(work, portion)) for portion in islice(left, jobs * 4))
+        try:
+            while queued:
+                portion, answer = queued.popleft()
+                yield portion, answer.result()
+                queued.extend((portion, pool.submit(work, portion)) for portion in islice(left, 1))
+        finally:
+            # Whoever has seen enough does not wait for what is queued.
+            pool.shutdown(cancel_futures=True)
 
 
 def failing(seeds: range, jobs: int) -> Iterator[tuple[int, list[tuple[int, list[str]]]]]:
@@ -104,18 +115,25 @@ def main() -> int:
     if chosen.trace or chosen.without:
         return _replay(seeds, frozenset(filter(None, chosen.without.split(","))))
     clock = SystemClock()
-    began = clock.now()
+    began = told = clock.now()
     failed: list[int] = []
     done = 0
-    for so_far, bad in failing(seeds, chosen.jobs):
-        done = so_far
+
+    def so_far() -> str:
+        seconds = max(1, clock.now() - began) / 1000
+        return f"{done} histories, {len(failed)} failed, {done / seconds:.0f} a second"
+
+    for done, bad in failing(seeds, chosen.jobs):
         for seed, violations in bad:
             failed.append(seed)
             _tell(seed, violations)
-        if clock.now() - began > chosen.seconds * 1000:
+        now = clock.now()
+        if now - began > chosen.seconds * 1000:
             break
-    seconds = max(1, clock.now() - began) / 1000
-    print(f"{done} histories, {len(failed)} failed, {done / seconds:.0f} a second")  # noqa: T201 - the command's own output
+        if now - told > _EVERY:
+            told = now
+            print(f"{so_far()}, {len(seeds) - done} to go", file=sys.stderr, flush=True)  # noqa: T201 - the command's own output
+    print(so_far())  # noqa: T201 - the command's own output
     return 1 if failed else 0
 
 

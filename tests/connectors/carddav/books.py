@@ -124,12 +124,21 @@ async def record(connector: CardDavConnector, id: str) -> Record:
     return found
 
 
-async def whole_snapshot(connector: CardDavConnector) -> list[Page]:
-    """All pages of a snapshot."""
-    pages = [await connector.snapshot(None)]
-    while not pages[-1].last:
-        pages.append(await connector.snapshot(pages[-1].cursor))
-    return pages
+async def whole_listing(connector: CardDavConnector) -> Page:
+    """The complete listing, which has one page."""
+    page = await connector.snapshot(None)
+    assert (page.last, page.cursor) == (True, None)
+    return page
+
+
+async def cards_of(connector: CardDavConnector, page: Page) -> list[Record]:
+    """The cards that a page tells of: as the engine does, those told by version alone are read by id."""
+    ids = [card_id for card_id, _ in page.versions]
+    cards = [*page.records]
+    for start in range(0, len(ids), connector.capabilities.fetch_batch):
+        found = await connector.fetch(ids[start : start + connector.capabilities.fetch_batch])
+        cards += [card for card in found.values() if isinstance(card, Record)]
+    return cards
 
 
 def vcard(uid: str, *lines: str, name: str = "Ann Example", version: str = "3.0") -> str:

@@ -1,4 +1,4 @@
-"""500 cards as people have them: paging, the feed, and that our edits touch nothing but the fields that they set.
+"""500 cards as people have them: listing them, the feed, and that our edits touch nothing but the fields that they set.
 
 What a card holds before and after is compared by a parser of its own, which shares nothing with the connector's.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.carddav.books import Book, update, vcard, whole_snapshot
+from tests.connectors.carddav.books import Book, cards_of, update, vcard, whole_listing
 from tests.servers.carddav_servers import CardDavServer
 from twoway.sdk import Outcome, Record
 from twoway_connectors.carddav.connector import CardDavConnector
@@ -91,34 +91,41 @@ def full(server: CardDavServer) -> Book:
     return Book(server, "Many", url)
 
 
-def test_a_snapshot_comes_in_windows_and_holds_each_card_once(full: Book) -> None:
+def test_a_complete_listing_is_one_request_and_asks_for_no_card(full: Book) -> None:
     async def scenario(connector: CardDavConnector) -> None:
-        pages = await whole_snapshot(connector)
-        assert [len(page.records) for page in pages] == [100] * 5
-        assert [page.last for page in pages] == [False] * 4 + [True]
-        assert {page.total for page in pages} == {CARDS}
-        assert len({card.id for page in pages for card in page.records}) == CARDS
-        assert all(
-            card.version and card.values["email"] and len(card.values["phones"]) == 3 for card in pages[2].records
-        )
-        assert [method for method, _ in full.wire.asked].count("PROPFIND") == 2  # the address book, its listing
+        await connector.check()
+        del full.wire.asked[:]
+        page, again = await whole_listing(connector), await whole_listing(connector)
+        assert [method for method, _ in full.wire.asked] == ["REPORT", "REPORT"]
+        assert (list(page.records), list(page.ids), page.total) == ([], [], CARDS)
+        assert sorted(card_id for card_id, _ in page.versions) == [f"card-{at:03d}.vcf" for at in range(CARDS)]
+        assert dict(again.versions) == dict(page.versions)
+        read = {card.id: card for card in await cards_of(connector, page)}
+        assert {card_id: card.version for card_id, card in read.items()} == dict(page.versions)
+        assert all(card.values["email"] and len(card.values["phones"]) == 3 for card in read.values())
 
     full.run(scenario)
 
 
-def test_a_snapshot_goes_on_from_its_cursor_after_a_restart(full: Book) -> None:
-    first, second = full.run(lambda connector: _pages(connector, None, 2))
-    again = full.run(lambda connector: _pages(connector, first.cursor, 1))[0]
-    assert [card.id for card in again.records] == [card.id for card in second.records]
-    assert again.cursor == second.cursor
+def test_where_a_listing_began_the_feed_goes_on(full: Book) -> None:
+    names = ["card-007.vcf", "card-111.vcf", "card-499.vcf"]
 
+    async def scenario(connector: CardDavConnector) -> None:
+        page = await whole_listing(connector)
+        for number, name in enumerate(names):
+            full.server.put(full.url + name, vcard(name.removesuffix(".vcf"), f"ROLE:{number}"))
+        del full.wire.asked[:]
+        changed = await connector.changes(page.feed)
+        assert sorted(card_id for card_id, _ in changed.versions) == names
+        assert not set(changed.versions) & set(page.versions)
+        found = await cards_of(connector, changed)
+        assert {card.id: card.values["role"] for card in found} == {name: str(at) for at, name in enumerate(names)}
+        assert [method for method, _ in full.wire.asked] == ["REPORT", "REPORT"]  # what changed, and these three cards
+        quiet = await connector.changes(changed.cursor)
+        assert (quiet.versions, quiet.gone, quiet.ids, quiet.last) == ([], [], [], True)
+        assert len(full.wire.asked) == 3
 
-async def _pages(connector: CardDavConnector, cursor: str | None, count: int) -> list[Any]:
-    pages = []
-    for _ in range(count):
-        pages.append(await connector.snapshot(cursor))
-        cursor = pages[-1].cursor
-    return pages
+    full.run(scenario)
 
 
 def test_our_edits_touch_only_their_fields(full: Book) -> None:
@@ -142,25 +149,25 @@ def test_our_edits_touch_only_their_fields(full: Book) -> None:
                 kept = set(re.split(r"\r\n(?! )", before)) - set(re.split(r"\r\n(?! )", after))
                 assert len(kept) <= len(touched)
         page = await connector.changes(start.cursor)
-        assert sorted(card.id for card in page.records) == ids
-        for card in page.records:
+        assert sorted(card_id for card_id, _ in page.versions) == ids
+        for card in await cards_of(connector, page):
             changed, _ = EDITS[ids.index(card.id) % len(EDITS)]
             assert {name: card.values[name] for name in changed} == changed
 
     full.run(scenario)
 
 
-def test_a_feed_longer_than_a_window_names_the_rest(book: Book) -> None:
+def test_a_feed_tells_any_number_of_changes_in_one_request(book: Book) -> None:
     names = [f"card-{number:03d}.vcf" for number in range(105)]
 
     async def scenario(connector: CardDavConnector) -> None:
         start = await connector.changes(None)
         for name in names:
             book.server.put(book.url + name, vcard(name, "ROLE:x"))
+        del book.wire.asked[:]
         page = await connector.changes(start.cursor)
-        assert (len(page.records), len(page.ids), page.last) == (100, 5, True)
-        told = [*page.records, *(await connector.fetch(page.ids)).values()]
-        assert sorted(card.id for card in told) == names
-        assert all(isinstance(card, Record) and card.values["role"] == "x" for card in told)
+        assert (sorted(card_id for card_id, _ in page.versions), page.last) == (names, True)
+        assert len(book.wire.asked) == 1
+        assert [card.values["role"] for card in await cards_of(connector, page)] == ["x"] * len(names)
 
     book.run(scenario)

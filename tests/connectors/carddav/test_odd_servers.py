@@ -1,17 +1,25 @@
 """What other servers do, and these two do not: scripted answers, one server's habit a test."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.connectors.carddav.books import HastyClock, create, delete, update, vcard
+from tests.connectors.carddav.books import create, delete, update, vcard
+from tests.connectors.carddav.scripted import (
+    BOOK,
+    Answer,
+    Scripted,
+    address_book,
+    address_data,
+    error,
+    found,
+    multistatus,
+    run,
+)
 from twoway.sdk import (
     Absence,
     AccountRefused,
-    ConnectorContext,
     HookRefused,
     HookRequest,
     Outcome,
@@ -21,92 +29,7 @@ from twoway.sdk import (
     TellUser,
     TryLater,
 )
-from twoway.sdk.http import make_open_http
-from twoway_connectors.carddav import CardDav
 from twoway_connectors.carddav.connector import CardDavConnector
-
-T = TypeVar("T")
-ROOT = "https://dav.example.org"
-BOOK = "/dav/book/"
-Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
-_RESOURCE = "<d:resourcetype><d:collection/><c:addressbook/></d:resourcetype>"
-
-
-def multistatus(*responses: str, more: str = "") -> httpx.Response:
-    namespaces = 'xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:carddav" xmlns:s="http://calendarserver.org/ns/"'
-    return httpx.Response(207, text=f"<d:multistatus {namespaces}>{''.join(responses)}{more}</d:multistatus>")
-
-
-def found(href: str, properties: str) -> str:
-    status = "<d:status>HTTP/1.1 200 OK</d:status>"
-    propstat = f"<d:propstat><d:prop>{properties}</d:prop>{status}</d:propstat>"
-    return f"<d:response><d:href>{href}</d:href>{propstat}</d:response>"
-
-
-def missing(href: str, status: int) -> str:
-    return f"<d:response><d:href>{href}</d:href><d:status>HTTP/1.1 {status} Such</d:status></d:response>"
-
-
-def error(status: int, condition: str = "") -> httpx.Response:
-    text = f'<d:error xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:carddav">{condition}</d:error>'
-    return httpx.Response(status, text=text if condition else "")
-
-
-def address_book(properties: str = "<d:sync-token>1</d:sync-token>") -> httpx.Response:
-    return multistatus(found(BOOK, _RESOURCE + "<d:displayname>Friends</d:displayname>" + properties))
-
-
-def address_data(name: str, card: str, etag: str = '"1"') -> str:
-    data = f"<d:getetag>{etag}</d:getetag><d:getlastmodified>Thu, 01 Jan 2026 00:00:01 GMT</d:getlastmodified>"
-    return found(BOOK + name, f"{data}<c:address-data>{card}</c:address-data>")
-
-
-class Scripted:
-    """A server that answers by method, in the given order; the last answer stays."""
-
-    def __init__(self, script: Mapping[str, Answer | list[Answer]]) -> None:
-        self._script = {method: list(a) if isinstance(a, list) else [a] for method, a in script.items()}
-        self.asked: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        answers = self._script.get(request.method) or [httpx.Response(405)]
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, httpx.Response):
-            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
-        return answer(request)
-
-
-def run(
-    script: Mapping[str, Answer | list[Answer]] | Scripted,
-    scenario: Callable[[CardDavConnector], Awaitable[T]],
-    *,
-    settings: Mapping[str, Any] | None = None,
-    secrets: Mapping[str, str] | None = None,
-    collection: str = "contacts",
-    options: Mapping[str, Any] | None = None,
-) -> T:
-    server = script if isinstance(script, Scripted) else Scripted({"PROPFIND": address_book(), **script})
-
-    async def whole() -> T:
-        clock = HastyClock()
-        connector = CardDav()(
-            ConnectorContext(
-                account="friends",
-                settings={"base_url": ROOT + BOOK, "username": "ann", **(settings or {})},
-                secrets={"password": "s3cret"} if secrets is None else secrets,
-                collection=collection,
-                options=options or {},
-                clock=clock,
-                open_http=make_open_http(clock, httpx.MockTransport(server), account="friends"),
-            )
-        )
-        try:
-            return await scenario(connector)
-        finally:
-            await connector.close()
-
-    return asyncio.run(whole())
 
 
 async def _start(connector: CardDavConnector) -> str:
@@ -137,7 +60,7 @@ def test_without_sync_reports_the_ctag_tells_a_quiet_address_book(properties: st
         cursor = await _start(connector)
         asked = len(server.asked)
         page = await connector.changes(cursor)
-        assert (page.records, page.gone, page.ids, page.last) == ((), (), (), True)
+        assert (page.records, page.versions, page.gone, page.ids, page.last) == ((), (), (), (), True)
         assert len(server.asked) == asked + 1
         with pytest.raises(SnapshotNeeded):
             await connector.changes(page.cursor)
@@ -151,93 +74,6 @@ def test_without_any_token_each_poll_needs_a_snapshot() -> None:
             await connector.changes(await _start(connector))
 
     run({"PROPFIND": address_book("")}, scenario)
-
-
-def test_a_truncated_report_is_not_the_last_page_and_goes_on_from_its_token() -> None:
-    truncated = multistatus(missing(BOOK + "a.vcf", 404), missing(BOOK, 507), more="<d:sync-token>2</d:sync-token>")
-    rest = multistatus(missing(BOOK + "b.vcf", 404), more="<d:sync-token>3</d:sync-token>")
-    server = Scripted({"PROPFIND": address_book(), "REPORT": [truncated, rest]})
-
-    async def scenario(connector: CardDavConnector) -> None:
-        page = await connector.changes("sync:1")
-        assert (page.gone, page.cursor, page.last) == (["a.vcf"], "sync:2", False)
-        page = await connector.changes(page.cursor)
-        assert (page.gone, page.cursor, page.last) == (["b.vcf"], "sync:3", True)
-        assert b"<d:sync-token>2</d:sync-token>" in server.asked[-1].content
-
-    run(server, scenario)
-
-
-@pytest.mark.parametrize("more", ["", "<d:sync-token>1</d:sync-token>"])
-def test_a_report_that_does_not_move_on_is_told(more: str) -> None:
-    stuck = multistatus(missing(BOOK, 507), more=more)
-
-    async def scenario(connector: CardDavConnector) -> None:
-        with pytest.raises(TellUser, match="sync token"):
-            await connector.changes("sync:1")
-
-    run({"REPORT": stuck}, scenario)
-
-
-@pytest.mark.parametrize(
-    ("answer", "raised"),
-    [
-        (error(403, "<d:valid-sync-token/>"), SnapshotNeeded),
-        (error(409, "<d:valid-sync-token/>"), SnapshotNeeded),
-        (error(412, "<d:valid-sync-token/>"), SnapshotNeeded),
-        (error(507, "<d:number-of-matches-within-limits/>"), SnapshotNeeded),
-        (error(410), SnapshotNeeded),
-        (error(403), AccountRefused),
-        (error(404), TellUser),
-        (error(507), TryLater),
-        (httpx.Response(207, text="<!DOCTYPE x><x/>"), TellUser),
-        (httpx.Response(207, text="<html/>"), TellUser),
-    ],
-)
-def test_what_a_refused_report_of_changes_means(answer: httpx.Response, raised: type[Exception]) -> None:
-    async def scenario(connector: CardDavConnector) -> None:
-        with pytest.raises(raised):
-            await connector.changes("sync:1")
-
-    run({"REPORT": answer}, scenario)
-
-
-def test_changed_cards_that_cannot_be_read_are_not_lost() -> None:
-    listed = "".join(found(f"{BOOK}{name}.vcf", '<d:getetag>"1"</d:getetag>') for name in "abcd")
-    report = multistatus(listed, found(BOOK, ""), found("/elsewhere/x.vcf", ""), more="<d:sync-token>2</d:sync-token>")
-    cards = multistatus(
-        address_data("a.vcf", vcard("a")),
-        missing(f"{ROOT}{BOOK}b.vcf", 404),
-        missing(BOOK + "c.vcf", 403),
-    )
-
-    async def scenario(connector: CardDavConnector) -> None:
-        page = await connector.changes("sync:1")
-        (card,) = page.records
-        assert (card.id, card.version, card.modified) == ("a.vcf", '"1"', 1_767_225_601_000)
-        assert (page.gone, page.ids) == (["b.vcf"], ["c.vcf", "d.vcf"])
-
-    run({"REPORT": [report, cards]}, scenario)
-
-
-def test_a_listing_keeps_what_it_cannot_read_and_leaves_out_what_is_no_card() -> None:
-    folder = found(BOOK + "sub", "<d:resourcetype><d:collection/></d:resourcetype>")
-    listing = multistatus(found(BOOK, _RESOURCE), folder, found(BOOK + "a.vcf", ""), found(BOOK + "b.txt", ""))
-    cards = multistatus(address_data("a.vcf", vcard("a")), address_data("b.txt", "no card at all"))
-
-    async def scenario(connector: CardDavConnector) -> None:
-        page = await connector.snapshot(None)
-        assert ([card.id for card in page.records], page.ids, page.last) == (["a.vcf"], ["b.txt"], True)
-
-    run({"PROPFIND": [address_book(), listing], "REPORT": cards}, scenario)
-
-
-def test_a_listing_that_was_cut_proves_nothing() -> None:
-    async def scenario(connector: CardDavConnector) -> None:
-        with pytest.raises(TellUser, match="507"):
-            await connector.snapshot(None)
-
-    run({"PROPFIND": [address_book(), multistatus(found(BOOK + "a.vcf", ""), missing(BOOK, 507))]}, scenario)
 
 
 def test_an_answer_that_is_no_xml_is_read_card_by_card() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.connectors.carddav.books import Book, create, delete, record, update, vcard, whole_snapshot
+from tests.connectors.carddav.books import Book, cards_of, create, delete, record, update, vcard, whole_listing
 from tests.connectors.carddav.strategies import VALUES
 from tests.servers.carddav_servers import CardDavServer
 from twoway.sdk import (
@@ -114,21 +114,21 @@ def test_changes_and_deletions_arrive_once_and_a_quiet_poll_is_one_request(book:
 
     async def scenario(connector: CardDavConnector) -> None:
         start = await connector.changes(None)
-        assert (start.records, start.gone, start.ids, start.last) == ((), (), (), True)
+        assert (start.records, start.versions, start.gone, start.ids, start.last) == ((), (), (), (), True)
         book.put("a.vcf", vcard("a", name="Änne Öztürk"))
         book.put("b.vcf", vcard("b"))
         page = await connector.changes(start.cursor)
-        assert sorted(card.id for card in page.records) == ["a.vcf", "b.vcf"]
-        assert {card.values["fn"] for card in page.records} == {"Änne Öztürk", "Ann Example"}
+        found = {card.id: card.values["fn"] for card in await cards_of(connector, page)}
+        assert found == {"a.vcf": "Änne Öztürk", "b.vcf": "Ann Example"}
         assert page.last
         book.put("a.vcf", vcard("a", "TITLE:Boss"))
         book.delete("b.vcf")
         page = await connector.changes(page.cursor)
-        assert [(card.id, card.values["title"]) for card in page.records] == [("a.vcf", "Boss")]
+        assert [(card.id, card.values["title"]) for card in await cards_of(connector, page)] == [("a.vcf", "Boss")]
         assert page.gone == ["b.vcf"]
         asked = len(book.wire.asked)
         quiet = await connector.changes(page.cursor)
-        assert (quiet.records, quiet.gone, quiet.ids, quiet.last) == ([], [], [], True)
+        assert (quiet.versions, quiet.gone, quiet.ids, quiet.last) == ([], [], [], True)
         assert len(book.wire.asked) == asked + 1
 
     book.run(scenario)
@@ -139,11 +139,13 @@ def test_a_write_of_ours_is_listed_at_the_version_of_its_receipt(book: Book) -> 
         start = await connector.changes(None)
         (made,) = await connector.apply([create(fn="Ann", email="ann@example.org")])
         page = await connector.changes(start.cursor)
-        assert [(card.id, card.version) for card in page.records] == [(made.id, made.version)]
+        assert page.versions == [(made.id, made.version)]
+        assert (await whole_listing(connector)).versions == page.versions
         assert made.id is not None
         (changed,) = await connector.apply([update(made.id, made.version, title="Boss")])
         page = await connector.changes(page.cursor)
-        assert [(card.id, card.version) for card in page.records] == [(changed.id, changed.version)]
+        assert page.versions == [(changed.id, changed.version)]
+        assert (await whole_listing(connector)).versions == page.versions
         assert changed.version != made.version
 
     book.run(scenario)
@@ -185,8 +187,8 @@ def test_ids_are_the_same_in_every_answer_whatever_the_file_is_called(book: Book
     async def scenario(connector: CardDavConnector) -> None:
         start = await connector.changes(None)
         book.server.put(address, vcard("u"))
-        listed = [card.id for page in await whole_snapshot(connector) for card in page.records]
-        fed = [card.id for card in (await connector.changes(start.cursor)).records]
+        listed = [card_id for card_id, _ in (await whole_listing(connector)).versions]
+        fed = [card_id for card_id, _ in (await connector.changes(start.cursor)).versions]
         found = (await connector.find("uid", ["u"]))["u"]
         assert listed == fed == found
         card = await record(connector, listed[0])
@@ -259,8 +261,8 @@ def test_a_create_that_is_sent_twice_makes_one_card(book: Book) -> None:
         (again,) = await connector.apply([write])
         # Nothing is told of the card as it is now: somebody may have edited it since.
         assert (again.outcome, again.id, again.version) == (Outcome.DONE, first.id, None)
-        (page,) = await whole_snapshot(connector)
-        assert [(card.id, card.marker) for card in page.records] == [(first.id, write.operation)]
+        listed = await cards_of(connector, await whole_listing(connector))
+        assert [(card.id, card.marker) for card in listed] == [(first.id, write.operation)]
 
     book.run(scenario)
 
@@ -398,7 +400,7 @@ def test_what_cannot_be_written_is_refused(book: Book) -> None:
             (receipt,) = await connector.apply([write])
             assert (receipt.outcome, receipt.field) == (Outcome.REFUSED, field)
             assert receipt.why
-        assert [card.id for page in await whole_snapshot(connector) for card in page.records] == ["a.vcf"]
+        assert [card_id for card_id, _ in (await whole_listing(connector)).versions] == ["a.vcf"]
 
     book.run(scenario)
 
@@ -418,8 +420,8 @@ def test_a_card_that_breaks_the_answer_does_not_hide_the_others(book: Book) -> N
         book.put(f"c{number}.vcf", vcard(f"c{number}", "NOTE:a\x01b" if number == 2 else "NOTE:ab"))
 
     async def scenario(connector: CardDavConnector) -> None:
-        (page,) = await whole_snapshot(connector)
-        assert {card.id: card.values["note"] for card in page.records} == {f"c{n}.vcf": "ab" for n in range(5)}
+        listed = await cards_of(connector, await whole_listing(connector))
+        assert {card.id: card.values["note"] for card in listed} == {f"c{n}.vcf": "ab" for n in range(5)}
         card = await record(connector, "c2.vcf")
         (receipt,) = await connector.apply([update("c2.vcf", card.version, title="Boss")])
         assert receipt.outcome is Outcome.DONE
@@ -427,9 +429,36 @@ def test_a_card_that_breaks_the_answer_does_not_hide_the_others(book: Book) -> N
     book.run(scenario)
 
 
-def test_an_empty_address_book_is_a_whole_snapshot(book: Book) -> None:
-    (page,) = book.run(whole_snapshot)
-    assert (page.records, page.ids, page.last, page.total) == ([], [], True, 0)
+def test_an_empty_address_book_is_a_whole_listing(book: Book) -> None:
+    page = book.run(whole_listing)
+    assert (list(page.versions), list(page.records), list(page.ids), page.total) == ([], [], [], 0)
+    # That there is nothing is not believed at the first word.
+    assert [method for method, _ in book.wire.asked][1:] == ["REPORT", "PROPFIND"]
+
+
+def test_what_was_deleted_is_not_in_a_complete_listing(book: Book) -> None:
+    """Radicale tells it in its first report, as gone."""
+    kept = book.put("kept.vcf", vcard("kept"))
+    book.put("gone.vcf", vcard("gone"))
+    book.run(whole_listing)
+    book.delete("gone.vcf")
+    assert book.run(whole_listing).versions == [("kept.vcf", kept)]
+
+
+def test_a_card_has_the_version_of_its_content(book: Book) -> None:
+    """Nothing that a card held is ever listed under the version of something else that it held."""
+    shown: dict[str, str] = {}
+
+    async def scenario(connector: CardDavConnector) -> None:
+        for text in ("one", "two", "three", "one", "two"):
+            book.put("a.vcf", vcard("a", f"NOTE:{text}"))
+            ((_, version),) = (await whole_listing(connector)).versions
+            assert shown.setdefault(version, text) == text
+            card = await record(connector, "a.vcf")
+            assert (card.version, card.values["note"]) == (version, text)
+
+    book.run(scenario)
+    assert len(shown) >= 3
 
 
 _STORED = {name: values for name, values in VALUES.items() if name not in {"uid", "url"}}

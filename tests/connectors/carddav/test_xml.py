@@ -2,14 +2,15 @@
 
 import pytest
 
+from twoway_connectors.carddav.members import Member, Members
 from twoway_connectors.carddav.xml import (
     DAV,
-    Multistatus,
     XmlProblem,
     condition_hrefs,
     conditions,
     multiget_body,
     query_body,
+    responses,
     sync_body,
 )
 
@@ -25,16 +26,88 @@ ANSWER = b"""<?xml version="1.0" encoding="utf-8"?>
   <d:sync-token> token-2 </d:sync-token>
 </d:multistatus>"""
 
+OK, DENIED, ETAG = "<status>HTTP/1.1 200 OK</status>", "<status>HTTP/1.1 403 No</status>", '<getetag>"1"</getetag>'
 
-def test_responses_come_one_by_one_and_the_token_last() -> None:
-    answer = Multistatus(ANSWER)
-    assert answer.sync_token == ""
-    first, gone, cut = answer
+
+def test_responses_come_one_by_one() -> None:
+    first, gone, cut = responses(ANSWER)
     assert (first.href, first.status, first.text(f"{DAV}getetag")) == ("/b/a%20b.vcf", None, '"1"')
     assert f"{DAV}displayname" not in first.properties
     assert (gone.href, gone.status) == ("/b/gone.vcf", 404)
-    assert (cut.status, cut.conditions) == (507, frozenset({f"{DAV}number-of-matches-within-limits"}))
+    assert (cut.href, cut.status) == ("/b/", 507)
+
+
+def test_members_are_read_for_address_etag_and_status_alone() -> None:
+    answer = Members(ANSWER)
+    assert answer.sync_token == ""
+    assert list(answer) == [
+        Member("/b/a%20b.vcf", '"1"', None, False),
+        Member("/b/gone.vcf", "", 404, False),
+        Member("/b/", "", 507, False),
+    ]
     assert answer.sync_token == "token-2"
+
+
+@pytest.mark.parametrize(
+    ("inner", "member"),
+    [
+        (f"<propstat><prop>{ETAG}</prop></propstat>", Member("/b/a", '"1"', None, False)),
+        (f"<propstat>{OK}<prop>{ETAG}</prop></propstat>", Member("/b/a", '"1"', None, False)),
+        (f"<propstat><prop>{ETAG}</prop>{DENIED}</propstat>", Member("/b/a", "", None, False)),
+        (f"<propstat>{DENIED}<prop>{ETAG}</prop></propstat>", Member("/b/a", "", None, False)),
+        (
+            f"<propstat><prop>{ETAG}</prop>{OK}</propstat><propstat><prop><getetag/></prop>{DENIED}</propstat>",
+            Member("/b/a", '"1"', None, False),
+        ),
+        (
+            f"<propstat><prop><resourcetype/></prop>{DENIED}</propstat><propstat><prop>{ETAG}</prop>{OK}</propstat>",
+            Member("/b/a", '"1"', None, False),
+        ),
+        (
+            f"<propstat><prop><owner><href>/me</href></owner>{ETAG}</prop>{OK}</propstat>",
+            Member("/b/a", '"1"', None, False),
+        ),
+        (
+            f"<propstat><prop><x><getetag>2</getetag></x>{ETAG}</prop>{OK}</propstat>",
+            Member("/b/a", '"1"', None, False),
+        ),
+        (
+            f"<propstat><prop><x:getetag xmlns:x='urn:x'>2</x:getetag></prop>{OK}</propstat>",
+            Member("/b/a", "", None, False),
+        ),
+        (
+            '<propstat><prop><getetag>"&#49;<![CDATA[&]]>"</getetag></prop></propstat>',
+            Member("/b/a", '"1&"', None, False),
+        ),
+        (
+            "<propstat><prop><resourcetype><collection/></resourcetype></prop></propstat>",
+            Member("/b/a", "", None, True),
+        ),
+        (
+            f"<propstat><prop/>{DENIED}</propstat><propstat><prop>{ETAG}</prop></propstat>",
+            Member("/b/a", '"1"', None, False),
+        ),
+        ("<href>/b/another</href>", Member("/b/a", "", None, False)),
+        ("<status>HTTP/2 404</status>", Member("/b/a", "", 404, False)),
+        ("<status>nonsense</status>", Member("/b/a", "", None, False)),
+    ],
+)
+def test_a_member_is_what_its_own_response_says(inner: str, member: Member) -> None:
+    response = f"<response><href>/b/a</href>{inner}</response>"
+    for body in (response, response.replace(">", ">\n  ").replace("\n  <![", "<![")):
+        found = list(Members(f'<multistatus xmlns="DAV:">{body}<response/></multistatus>'.encode()))
+        assert [found[0]._replace(etag=found[0].etag.replace("\n", "").replace(" ", "")), found[1]] == [
+            member,
+            Member("", "", None, False),
+        ]
+
+
+def test_a_long_listing_is_given_out_piece_by_piece() -> None:
+    responses = "".join(f"<response><href>/b/{number}</href></response>" for number in range(20_000))
+    members = iter(Members(f'<multistatus xmlns="DAV:">{responses}'.encode()))  # it has no end
+    assert [next(members).href for _ in range(20_000)] == [f"/b/{number}" for number in range(20_000)]
+    with pytest.raises(XmlProblem, match="well-formed"):
+        next(members)
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>
@@ -58,7 +131,9 @@ BOMB = b"""<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b 
 )
 def test_what_is_not_read(body: bytes, what: str) -> None:
     with pytest.raises(XmlProblem, match=what):
-        list(Multistatus(body))
+        list(responses(body))
+    with pytest.raises(XmlProblem, match=what):
+        list(Members(body))
     assert conditions(body) == frozenset()
     assert condition_hrefs(body) == []
 

@@ -21,6 +21,7 @@ from twoway.testing.contract.feeds import FeedContract
 from twoway.testing.contract.reading import AccountContract, FetchContract, FindContract, SnapshotContract
 from twoway.testing.contract.refusals import ConditionContract, DuplicateContract, GoneContract
 from twoway.testing.contract.trial import ContractBroken
+from twoway.testing.contract.versions import SnapshotFeedContract, VersionContract
 from twoway.testing.contract.writing import BatchContract, WritingContract
 
 __all__ = ["RETRY_AFTER", "Bench", "ConnectorContract", "ContractBroken", "Setup", "Trouble"]
@@ -33,6 +34,8 @@ class ConnectorContract(
     FindContract,
     FeedContract,
     DeclaredContract,
+    VersionContract,
+    SnapshotFeedContract,
     WritingContract,
     BatchContract,
     DuplicateContract,

@@ -3,7 +3,7 @@
 from twoway.ports import Consistency
 from twoway.sdk.errors import SnapshotNeeded, TellUser, TryLater
 from twoway.testing.contract.bench import Setup
-from twoway.testing.contract.trial import Heard, Trial, check, expect
+from twoway.testing.contract.trial import Heard, Trial, check, expect, told
 
 _MISSED = "Nothing that changed may be missed: a change that the feed skips is never carried over, and nobody notices."
 
@@ -19,7 +19,7 @@ class FeedContract:
         trial.settle()
         page = await trial.connector.changes(None)
         expect(
-            page.last and page.cursor is not None and not (page.records or page.gone or page.ids),
+            page.last and page.cursor is not None and not (told(page) or page.gone),
             "`changes(None)` must give an empty last page whose cursor is now: what is older is the snapshot's matter.",
             page,
         )
@@ -66,13 +66,10 @@ class FeedContract:
         for record_id in (second, third):
             heard = await trial.follow(cursor)
             cursor = heard.cursor
-            for page in heard.pages:
-                seen.add(page)
+            seen.add_all(heard)
             trial.bench.update(record_id, {field: "2"})
         trial.settle()
-        heard = await trial.follow(cursor)
-        for page in heard.pages:
-            seen.add(page)
+        seen.add_all(await trial.follow(cursor))
         found = {
             record_id for record_id in (first, second, third) if record_id in seen.records or record_id in seen.named
         }
@@ -123,19 +120,17 @@ class FeedContract:
         while not heard.pages or not heard.pages[-1].last:
             before = heard.cursor
             page = await trial.connector.changes(before)
-            heard.add(page)
+            await trial.take(heard, page)
             trial.moved(before, page)
             turn = len(heard.pages)
-            told = [record.id for record in page.records if record.id not in edited]
+            shown = [one for one in told(page) if one not in edited]
             waiting = [one for one in ids if one not in heard.records and one not in edited]
-            for record_id in (*told[:2], *told[-2:], *waiting[:2], *waiting[-2:]) if turn <= 3 else ():
+            for record_id in (*shown[:2], *shown[-2:], *waiting[:2], *waiting[-2:]) if turn <= 3 else ():
                 edited[record_id] = f"edited after page {turn}"
                 trial.bench.update(record_id, {field: edited[record_id]})
             trial.bench.advance(0.4)
         trial.settle()
-        after = await trial.follow(heard.cursor)
-        for page in after.pages:
-            heard.add(page)
+        heard.add_all(await trial.follow(heard.cursor))
         missing = set(ids) - heard.records.keys() - heard.named
         expect(
             not missing,
@@ -182,14 +177,14 @@ class FeedContract:
             return
         ids = trial.people(3)
         cursor: str | None = await trial.now()
-        told: set[str] = set()
+        listed: set[str] = set()
         for _ in range(8):
             trial.bench.advance(300)
             heard = await trial.follow(cursor)
             cursor = heard.cursor
             expect(cursor is not None, "The last page of `changes` must give the cursor of the next read.")
-            told = heard.records.keys() | heard.gone
-        expect(told <= set(ids), "`changes` must tell nothing but records of this collection.", sorted(told))
+            listed = heard.records.keys() | heard.gone
+        expect(listed <= set(ids), "`changes` must tell nothing but records of this collection.", sorted(listed))
 
     @check
     async def test_a_wrong_clock_of_ours_moves_no_cursor(self, trial: Trial) -> None:

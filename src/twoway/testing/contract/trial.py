@@ -1,7 +1,7 @@
 """One test's dealings with the bench and its connectors, and the rules that hold for every call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -61,22 +61,43 @@ class Heard:
     gone: set[str] = field(default_factory=set)
     merged: dict[str, str] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
+    """What was told without values, and did not live when it was read."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """The versions that were told alone."""
     cursor: str | None = None
     pages: list[Page] = field(default_factory=list)
 
-    def add(self, page: Page) -> None:
-        """Take in one page."""
-        for record in page.records:
+    def add(self, page: Page, read: Mapping[str, Fetched]) -> None:
+        """Take in one page. `read` is what `fetch` answers for the records of which it tells no values."""
+        live = [answer for answer in read.values() if isinstance(answer, Record)]
+        self._take([*page.records, *live], page.gone, page.merged)
+        self.named.update(read.keys() - {record.id for record in live})
+        self.versions.update(page.versions)
+        self.cursor = page.cursor
+        self.pages.append(page)
+
+    def add_all(self, later: "Heard") -> None:
+        """Take in what a later listing told."""
+        self._take(later.records.values(), later.gone, later.merged.items())
+        self.named |= later.named
+        self.versions |= later.versions
+        self.cursor = later.cursor
+        self.pages += later.pages
+
+    def _take(self, records: Iterable[Record], gone: Iterable[str], merged: Iterable[tuple[str, str]]) -> None:
+        for record in records:
             self.records[record.id] = record
             self.gone.discard(record.id)
             self.named.discard(record.id)
-        for record_id in page.gone:
+        for record_id in gone:
             self.gone.add(record_id)
             self.records.pop(record_id, None)
-        self.merged.update(page.merged)
-        self.named.update(page.ids)
-        self.cursor = page.cursor
-        self.pages.append(page)
+        self.merged.update(merged)
+
+
+def told(page: Page) -> list[str]:
+    """The ids of the records that a page tells of, but for those that it says are no more."""
+    return [*(record.id for record in page.records), *(record_id for record_id, _ in page.versions), *page.ids]
 
 
 class Trial:
@@ -152,20 +173,30 @@ class Trial:
 
     async def follow(self, cursor: str | None, *, connector: Connector | None = None) -> Heard:
         """The pages of `changes` up to the last."""
-        return await self._walk((connector or self.connector).changes, cursor)
+        return await self._walk((connector or self.connector).changes, cursor, connector)
 
     async def snapshot(self, *, connector: Connector | None = None) -> Heard:
         """A whole snapshot."""
-        return await self._walk((connector or self.connector).snapshot, None)
+        return await self._walk((connector or self.connector).snapshot, None, connector)
 
-    async def _walk(self, listing: Callable[[str | None], Awaitable[Page]], cursor: str | None) -> Heard:
+    async def _walk(
+        self,
+        listing: Callable[[str | None], Awaitable[Page]],
+        cursor: str | None,
+        connector: Connector | None,
+    ) -> Heard:
         heard = Heard(cursor=cursor)
         while not heard.pages or not heard.pages[-1].last:
             before = heard.cursor
-            heard.add(await listing(before))
+            await self.take(heard, await listing(before), connector=connector)
             self.moved(before, heard.pages[-1])
             expect(len(heard.pages) < PAGES, "A listing must come to its end, with a page that says `last`.")
         return heard
+
+    async def take(self, heard: Heard, page: Page, *, connector: Connector | None = None) -> None:
+        """Take in one page as the engine does: what it tells by version or by id alone is read by id."""
+        ids = list(dict.fromkeys([*(record_id for record_id, _ in page.versions), *page.ids]))
+        heard.add(page, await self.fetch(ids, connector=connector))
 
     @staticmethod
     def moved(before: str | None, page: Page) -> None:

@@ -32,8 +32,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("earlier", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("link", "field"),
+        sqlite_autoincrement=True,
     )
     op.create_index("conflict_pair", "conflict", ["pair", "state"], unique=False)
     op.create_table(
@@ -185,8 +187,8 @@ def upgrade() -> None:
         sa.Column("allowance", sa.Text(), nullable=True),
         sa.Column("left_cursor", sa.Text(), nullable=True),
         sa.Column("right_cursor", sa.Text(), nullable=True),
-        sa.Column("left_listing", sa.BigInteger(), nullable=True),
-        sa.Column("right_listing", sa.BigInteger(), nullable=True),
+        sa.Column("left_midway", sa.Integer(), nullable=True),
+        sa.Column("right_midway", sa.Integer(), nullable=True),
         sa.Column("snapshot_at", sa.BigInteger(), nullable=True),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),

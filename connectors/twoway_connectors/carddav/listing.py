@@ -1,0 +1,149 @@
+"""What an address book holds, and what has changed there: ids and versions alone, and no card.
+
+A server that reports changes answers an empty sync token with everything that there is, and the token that stands for
+it (RFC 6578, 3.4): one request, and nothing can come between the two. Of other servers, and of those that refuse that,
+the members are listed; how the book stood is asked for before.
+"""
+
+from twoway.sdk import ConnectorError, SnapshotNeeded, TellUser
+from twoway.sdk.http import Classify, HttpClient
+from twoway.sdk.response import Headers, Response
+from twoway_connectors.carddav.discovery import SYNC, AddressBook, book_properties, position_of
+from twoway_connectors.carddav.members import Members
+from twoway_connectors.carddav.reading import listed_version
+from twoway_connectors.carddav.xml import DAV, XML_TYPE, XmlProblem, conditions, propfind_body, sync_body
+
+_GONE = frozenset({404, 410})
+_CUT = 507
+_EXPIRED = {f"{DAV}valid-sync-token", f"{DAV}number-of-matches-within-limits"}
+_NO_REFUSAL = frozenset({401, 408, 425, 429})
+_SERVER_REFUSES = frozenset({500, 501, 507})
+
+
+class Told:
+    """What the answers of a server said of cards, by id; of a card that came several times the last word."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, str] = {}
+        self.unversioned: dict[str, None] = {}
+        """Cards of which it told no version that vouches for their content."""
+        self.gone: dict[str, None] = {}
+        self.token = ""
+        self.cut = False
+        """Whether the last answer said that there is more (507)."""
+
+    @property
+    def live(self) -> int:
+        """How many cards there are."""
+        return len(self.versions) + len(self.unversioned)
+
+    def add(self, book: AddressBook, response: Response) -> None:
+        """Take in one answer."""
+        members, versions, unversioned, gone = Members(response.body), self.versions, self.unversioned, self.gone
+        self.cut = False
+        id_of = book.id_of
+        try:
+            for href, etag, status, collection in members:
+                card_id = id_of(href)
+                if card_id is None:
+                    self.cut = self.cut or status == _CUT
+                elif status in _GONE:
+                    versions.pop(card_id, None)
+                    unversioned.pop(card_id, None)
+                    gone[card_id] = None
+                elif not collection:
+                    version = listed_version(etag) if etag and (status is None or status < 300) else None
+                    if version is None:
+                        versions.pop(card_id, None)
+                        unversioned[card_id] = None
+                    else:
+                        versions[card_id] = version
+                        if unversioned:
+                            unversioned.pop(card_id, None)
+                    if gone:
+                        gone.pop(card_id, None)
+        except XmlProblem as problem:
+            raise TellUser(f"{response.where}: got {problem.what}", remedy="Check base_url") from None
+        self.token = members.sync_token
+
+
+class _NotListed(ConnectorError):
+    """The server does not list an address book by a sync report."""
+
+
+class Lister:
+    """Lists the cards of one address book."""
+
+    def __init__(self, http: HttpClient, book: AddressBook) -> None:
+        self._http = http
+        self._book = book
+
+    async def everything(self) -> tuple[Told, str]:
+        """All the cards, and the cursor from which changes go on."""
+        if self._book.syncs:
+            try:
+                found = await self._first_report()
+            except _NotListed:
+                pass
+            else:
+                # A server that takes an empty token for "now" shows nothing, too.
+                return found if found.live else await self._members(), SYNC + found.token
+        position = position_of(await book_properties(self._http, self._book))
+        return await self._members(), position
+
+    async def since(self, token: str) -> Told:
+        """What has changed since `token`, or a part of it. Raises `SnapshotNeeded` where the server cannot tell."""
+        found = Told()
+        response = await self._report(token, _expired)
+        found.add(self._book, response)
+        if not found.token or (found.cut and found.token == token):
+            raise TellUser(
+                f"{response.where}: the report of changes names no new sync token (RFC 6578, 3.2)",
+                remedy="Please report this with the name and version of the server",
+            )
+        return found
+
+    async def _first_report(self) -> Told:
+        """Everything by sync reports: a server may tell it in parts, of which each goes on from the last (RFC 6578,
+        3.6), and what changed meanwhile comes along."""
+        found = Told()
+        while True:
+            token = found.token
+            found.add(self._book, await self._report(token, _not_listed))
+            if not found.token or (found.cut and found.token == token):
+                raise _NotListed("the report of everything names no sync token to go on from")
+            if not found.cut:
+                return found
+
+    async def _members(self) -> Told:
+        found = Told()
+        body = propfind_body((f"{DAV}getetag", f"{DAV}resourcetype"))
+        headers = {"depth": "1", "content-type": XML_TYPE}
+        response = await self._http.request("PROPFIND", self._book.url, content=body, headers=headers, expect={207})
+        found.add(self._book, response)
+        if found.cut:
+            raise TellUser(
+                f"{response.where}: the server lists only a part of the address book (507)",
+                remedy="Raise the server's limit on the members that it lists",
+            )
+        return found
+
+    async def _report(self, token: str, classify: Classify) -> Response:
+        headers = {"depth": "0", "content-type": XML_TYPE}
+        return await self._http.request(
+            "REPORT", self._book.url, content=sync_body(token), headers=headers, expect={207}, classify=classify
+        )
+
+
+def _expired(status: int, _headers: Headers, body: bytes) -> ConnectorError | None:
+    """The server knows the sync token no more, or cannot tell so many changes at once (RFC 6578, 3.2, 3.6)."""
+    if status == 410 or (status in {400, 403, 409, 412, 507} and _EXPIRED & conditions(body)):
+        return SnapshotNeeded("the server no longer knows the position in its changes", status=status)
+    return None
+
+
+def _not_listed(status: int, _headers: Headers, _body: bytes) -> ConnectorError | None:
+    """The server will not tell everything at once, whatever it says of it: the listing of members shows what holds."""
+    if status in _SERVER_REFUSES or (400 <= status < 500 and status not in _NO_REFUSAL):
+        return _NotListed("the server does not list an address book by a sync report", status=status)
+    return None

@@ -1,0 +1,108 @@
+"""Taking a cycle back amid trouble: lost answers, later edits, and a mapping that has changed since."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.found import ANN, Loses, cycles, dying, linked, undo
+from twoway.core.model import Side
+from twoway.core.rules import Direction, Drift
+from twoway.engine.cycle import Kind
+from twoway.engine.undo import plan_undo
+from twoway.testing.memory import Manner
+from twoway.testing.world import World, plain_spec
+
+
+@pytest.fixture(autouse=True)
+def reset() -> None:
+    Loses.lost = 0
+
+
+def _last(world: World) -> int:
+    """The number of the latest cycle."""
+    return world.store.pairs.cycles(world.pair.id, limit=1)[0].id
+
+
+def _two_fields_written(world: World) -> int:
+    """A cycle that carried a name and a phone over to there-1; its number."""
+    linked(world)
+    world.left.human_update("here-1", name="Anna", phone="2")
+    cycles(world, 1)
+    return _last(world)
+
+
+def test_the_fields_that_nobody_has_edited_since_are_put_back_though_another_was() -> None:
+    world = World()
+    number = _two_fields_written(world)
+    world.right.human_update("there-1", name="Mended")
+    undo(world, number)
+    assert world.right.live()["there-1"] == {**ANN, "name": "Mended", "phone": "1"}
+    cycles(world, 3)
+    assert world.left.live()["here-1"] == {**ANN, "name": "Mended", "phone": "2"}
+    told = world.store.operations.history(side=Side.RIGHT, record_id="there-1")
+    assert (told[0].field, told[0].old, told[0].new) == ("phone", "2", "1")
+
+
+@pytest.mark.parametrize("how", ["the answer is lost", "the process dies"])
+def test_an_undo_that_landed_unheard_is_no_edit_though_another_field_was_edited_since(how: str) -> None:
+    world = World(connect=Loses)
+    number = _two_fields_written(world)
+    if how == "the answer is lost":
+        Loses.lost = 1
+        undo(world, number)
+    else:
+        dying(world, "before commit:receipts", lambda: undo(world, number))
+    assert world.right.live()["there-1"] == ANN
+    world.right.human_update("there-1", phone="9")
+    cycles(world, 6, after=15)
+    assert world.left.live()["here-1"] == {**ANN, "name": "Anna", "phone": "9"}
+    assert world.right.live()["there-1"] == {**ANN, "phone": "9"}
+
+
+@pytest.mark.parametrize("direction", [Direction.BOTH, Direction.TO_RIGHT])
+def test_a_record_that_was_made_stays_when_a_person_has_edited_it_and_the_edit_was_carried_on(
+    direction: Direction,
+) -> None:
+    plain = plain_spec()
+    phone = replace(plain.fields[-1], direction=direction, drift=Drift.IGNORE)
+    world = World(replace(plain, fields=(*plain.fields[:-1], phone)))
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    number = _last(world)
+    world.right.human_update("there-1", phone="9")
+    cycles(world, 2)
+    (told,) = plan_undo(world.pair, world.store, number).left_alone
+    assert told == "there:there-1 was created, and is not as it was: phone"
+    undo(world, number)
+    assert "there-1" in world.right.live()
+
+
+def test_a_record_that_was_made_and_that_only_we_have_written_since_is_taken_away() -> None:
+    """Also where the app stored it in a form of its own."""
+    world = World(manners={Side.RIGHT: Manner(stores=lambda _, value: str(value).rstrip("+"), declares_form=False)})
+    world.left.human_create(**{**ANN, "name": "Ann+"})
+    cycles(world, 1)
+    number = _last(world)
+    cycles(world, 2)
+    world.left.human_update("here-1", phone="2")
+    cycles(world, 2)
+    assert world.right.live()["there-1"] == {**ANN, "phone": "2"}
+    assert plan_undo(world.pair, world.store, number).left_alone == ()
+    undo(world, number)
+    assert world.right.live() == {}
+
+
+def test_a_field_that_the_mapping_no_longer_writes_there_is_left_alone() -> None:
+    world = World()
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 1)
+    number = _last(world)
+    plain = plain_spec()
+    name = replace(plain.fields[1], direction=Direction.TO_LEFT)
+    world.start(replace(plain, fields=(plain.fields[0], name, plain.fields[2])))
+    cycles(world, 1, kind=Kind.SNAPSHOT)
+    (told,) = plan_undo(world.pair, world.store, number).left_alone
+    assert told == "there:there-1 name: no longer written to there by the mapping"
+    undo(world, number)
+    assert world.right.live()["there-1"]["name"] == "Anna"
