@@ -144,6 +144,33 @@ def test_a_conflict_is_decided(twoway: Installation, arguments: tuple[str, str],
     assert "a person decided the conflict" in twoway.well("explain", f"crm:{bob}", "--field", "first_name").out
 
 
+def test_a_number_that_was_shown_with_other_values_decides_nothing(twoway: Installation) -> None:
+    _, bob, member = first_link(twoway)
+    (planned,) = twoway.well("plan", PAIR, "--json").json()["plans"]
+    assert [one["id"] for one in planned["conflicts"]] == [None], "it has a number once a cycle has found it"
+    twoway.started()
+    shown = conflict(twoway)
+    (planned,) = twoway.well("plan", PAIR, "--json").json()["plans"]
+    assert [one["id"] for one in planned["conflicts"]] == [shown["id"]]
+    twoway.edit_contact(bob, firstname="Bobby")
+    twoway.well("sync", PAIR)
+    now = conflict(twoway)
+    refused = twoway.run("conflicts", "resolve", str(shown["id"]), "--use", "newsletter")
+    assert refused.code == 1
+    assert f"conflict {shown['id']} is not what it was" in refused.err
+    assert f"Its number is {now['id']} now" in refused.err
+    held = f'{now["id"]}  {PAIR}  first_name: crm:{bob} "Bobby"  newsletter:{member} "Robert"'
+    assert held in refused.out
+    assert "Bobby" not in refused.err, "what customers are called is in the answer, not in messages"
+    assert held in twoway.run("conflicts", "show", str(shown["id"])).out
+    twoway.well("sync", PAIR)
+    assert conflict(twoway) == now
+    twoway.well("conflicts", "resolve", str(now["id"]), "--use", "newsletter")
+    twoway.well("sync", PAIR)
+    gone = twoway.run("conflicts", "resolve", str(now["id"]), "--use", "newsletter")
+    assert (gone.code, "there is no conflict" in gone.err) == (2, True)
+
+
 def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None:
     first_link(twoway)
     twoway.started()

@@ -64,7 +64,8 @@ def test_a_changed_mapping_writes_nothing_before_its_plan_was_seen_and_approved(
     ada = twoway.contact(email="ada@shop.test", firstname="Ada", lastname="Lovelace", phone="+15550100200")
     twoway.started()
     mapping = twoway.folder / "pairs" / f"{PAIR}.yaml"
-    mapping.write_text(MAPPING.replace("left: lastname", "left: phone"))
+    moved = "left: phone, start: left"
+    mapping.write_text(MAPPING.replace("left: lastname", moved))
     twoway.edit_contact(ada, firstname="Augusta")
     refused = twoway.run("sync", PAIR)
     assert refused.code == 4

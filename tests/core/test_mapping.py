@@ -362,20 +362,6 @@ def test_a_key_of_several_parts_is_not_the_text_of_them() -> None:
     assert both.left.keys({"a": "  ", "b": "z"}) == (None,)
 
 
-def test_a_record_is_out_of_scope_only_where_that_can_be_told() -> None:
-    both = mapping(*ALL, left={"scope": 'stage == "won" && owner != "bot"'})
-    admits = both.left.admits
-    won, lead = {"stage": "won", "owner": "ann"}, {"stage": "lead", "owner": "ann"}
-    assert admits(Decoded(won, {}))
-    assert not admits(Decoded(lead, {}))
-    assert admits(Decoded({"stage": "lead"}, {"owner": "not a text"})), "its owner cannot be read"
-    assert not admits(Decoded(lead, {"phone": "not a phone number"})), "the scope does not ask for its phone"
-    assert admits(Decoded({"owner": "ann"}, {}), won), "its payload leaves the stage out: it stands"
-    assert not admits(Decoded({"owner": "ann"}, {}), lead)
-    assert not admits(Decoded({"owner": "ann"}, {}, frozenset({"stage"})), won), "a stage that is none of the mapping's"
-    assert not admits(Decoded({}, {}))
-
-
 def test_scopes_judge_each_side_by_its_own_records() -> None:
     both = mapping(*ALL, left={"scope": 'stage == "won" && owner != "bot"'}, right={"scope": 'consent == "in"'})
     assert both.left.in_scope(VALUES)

@@ -25,7 +25,6 @@ from twoway.core.rules import (
     FieldRule,
     OnDelete,
     OnEditedDelete,
-    OnLeave,
     PairRules,
     Policy,
     Shape,
@@ -454,51 +453,3 @@ def test_a_record_is_created_anew_from_all_that_is_known() -> None:
     assert edit.changed == {"a": "new", "b": "kept"}
     assert edit.given == {"a": "new", "b": "kept", "c": None, "e": "mine"}
     assert edit.rules == {"*": "edit survives the deletion"}
-
-
-# -- scope
-
-AWAY: Final = seen({"f": "b"}, {"f": "a"}, in_scope=False)
-NEVER_IN: Final = seen({"f": "b"}, {}, in_scope=False)
-NEW: Final = seen({"f": "b"}, {})
-LEFT_SCOPE: Final[list[tuple[str, Seen, Seen, OnLeave, Action, list[tuple[Side, Kind]]]]] = [
-    ("kept: nothing moves", AWAY, EDITED, OnLeave.KEEP, Action.FREEZE, []),
-    ("kept, both away", AWAY, AWAY, OnLeave.KEEP, Action.FREEZE, []),
-    ("unlinked", AWAY, SAME, OnLeave.UNLINK, Action.UNLINK, []),
-    ("unlinked, both away", AWAY, AWAY, OnLeave.UNLINK, Action.UNLINK, []),
-    ("archived: the one that is still within", AWAY, SAME, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
-    ("archived, though it was edited", AWAY, EDITED, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
-    ("archived: both away, so none is", AWAY, AWAY, OnLeave.ARCHIVE, Action.UNLINK, []),
-    ("what never was in scope has not left it", NEVER_IN, SAME, OnLeave.ARCHIVE, Action.FREEZE, []),
-    ("nor does its link end", NEVER_IN, SAME, OnLeave.UNLINK, Action.FREEZE, []),
-    ("nor if the other side has left it", NEVER_IN, AWAY, OnLeave.UNLINK, Action.FREEZE, []),
-    ("a new counterpart is no reason to keep it", AWAY, NEW, OnLeave.ARCHIVE, Action.KEEP, [(R, Kind.ARCHIVE)]),
-]
-
-
-@pytest.mark.parametrize(
-    ("why", "left", "right", "on_leave", "action", "edits"), LEFT_SCOPE, ids=[one[0] for one in LEFT_SCOPE]
-)
-def test_out_of_scope(
-    why: str, left: Seen, right: Seen, on_leave: OnLeave, action: Action, edits: list[tuple[Side, Kind]]
-) -> None:
-    rules = pair(
-        FieldRule(name="f", policy=Policy.LEFT), on_leave=on_leave, delete={L: OnDelete.DELETE, R: OnDelete.DELETE}
-    )
-
-    decision = settle(rules, left, right)
-
-    assert (decision.action, [(edit.side, edit.kind) for edit in decision.edits]) == (action, edits), why
-    assert all(edit.expect == right.values and edit.rules == {"*": "left the scope"} for edit in decision.edits)
-    assert decision.bases == {}
-
-
-def test_back_in_scope_merges_on_from_the_bases() -> None:
-    rules = pair(FieldRule(name="f"), FieldRule(name="g"))
-    left = seen({"f": "b", "g": "x"}, {"f": "a", "g": "x"}, in_scope=False)
-    right = seen({"f": "a", "g": "y"}, {"f": "a", "g": "x"})
-
-    assert settle(rules, left, right).action is Action.FREEZE
-    back = settle(rules, replace(left, in_scope=True), right)
-
-    assert [(edit.side, edit.changed) for edit in back.edits] == [(L, {"g": "y"}), (R, {"f": "b"})]

@@ -1,15 +1,16 @@
 """Taking a cycle back amid trouble: lost answers, later edits, and a mapping that has changed since."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import ANN, Loses, cycles, dying, linked, undo
-from twoway.core.model import Side
+from twoway.core.model import Receipt, Side, Write
 from twoway.core.rules import Direction, Drift
 from twoway.engine.cycle import Kind
 from twoway.engine.undo import plan_undo
-from twoway.testing.memory import Manner
+from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
 
@@ -106,3 +107,27 @@ def test_a_field_that_the_mapping_no_longer_writes_there_is_left_alone() -> None
     assert told == "there:there-1 name: no longer written to there by the mapping"
     undo(world, number)
     assert world.right.live()["there-1"]["name"] == "Anna"
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_an_undo_that_did_not_land_is_sent_again_unless_it_was_withdrawn_meanwhile(withdrawn: bool) -> None:
+    class Drops(MemoryConnector):
+        """Loses the next batch on its way."""
+
+        drops = False
+
+        async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+            if type(self).drops:
+                type(self).drops = False
+                return [Receipt.unknown("no answer")] * len(writes)
+            return await super().apply(writes)
+
+    world = World(connect=Drops)
+    number = _two_fields_written(world)
+    Drops.drops = True
+    undo(world, number)
+    if withdrawn:
+        with world.store.commit("withdraw"):
+            assert world.store.operations.withdraw_undo(number, world.clock.now()) == 0, "nothing was left to be sent"
+    cycles(world, 4, after=15)
+    assert world.right.live()["there-1"]["name"] == ("Anna" if withdrawn else "Ann")

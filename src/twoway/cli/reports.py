@@ -80,8 +80,9 @@ def _what(one: PlanLine, names: Names) -> str:
     return f"{one.record_id}  {'  '.join(parts)}{why}"
 
 
-def plan(found: Plan, names: Names, *, approved: bool) -> dict[str, Any]:
-    """A plan in JSON."""
+def plan(found: Plan, names: Names, *, approved: bool, known: Iterable[ConflictRow]) -> dict[str, Any]:
+    """A plan in JSON. `known` are the conflicts of the pair: one that only the plan has found has no number yet."""
+    numbered = {one.id: one for one in known}
     return {
         "pair": found.report.pair,
         "approved": approved,
@@ -93,7 +94,9 @@ def plan(found: Plan, names: Names, *, approved: bool) -> dict[str, Any]:
         "directions": directions(found.report.totals, names),
         "lines": [line(one, names) for one in found.lines],
         "more": found.more,
-        "conflicts": [conflict(one, names) for one in found.conflicts],
+        "conflicts": [
+            {**conflict(one, names), **({} if numbered.get(one.id) == one else {"id": None})} for one in found.conflicts
+        ],
         "parked": [parked(one, names) for one in found.parked],
         "error": None if found.report.error is None else message(found.report.error),
     }
@@ -175,7 +178,8 @@ def say_parked(one: ParkedRow, names: Names) -> None:
     """A record that was set aside, on one line."""
     field = f" ({one.field})" if one.field else ""
     again = f"next try {words.when(one.retry_at)}" if one.retry_at else "tried again when it changes"
-    say(f"  {names[one.side]}:{one.record_id}{field}: {words.rule(one.reason, names)}; {again}")
+    tried = f", tried {one.tries} times" if one.tries > 1 else ""
+    say(f"  {names[one.side]}:{one.record_id}{field}: {words.rule(one.reason, names)}; {again}{tried}")
 
 
 def cycle(one: CycleRow, names: Names) -> dict[str, Any]:

@@ -158,6 +158,8 @@ def following(found: Standing) -> list[str]:
 def _unfinished(one: Written, names: words.Names) -> str:
     operation = one.operation
     what = f"a{'n' if operation.edit.kind.value[0] in 'au' else ''} {operation.edit.kind} in {names[operation.side]}"
+    if operation.undoes is not None and operation.state == "planned":
+        return f"{what} that takes an earlier cycle back waits: the next cycle writes it"
     return {
         "planned": f"{what} is planned, and is decided again by the next cycle",
         "held": f"{what} is held by the guard, and waits for approval",

@@ -158,3 +158,20 @@ def listed(things: Iterable[str]) -> str:
     """`a, b and c`."""
     *most, last = [*things] or ["none"]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def waiting_undo(pair: str, one: Mapping[str, Any], *, stands: bool) -> list[str]:
+    """The undo of a cycle that is not done, what comes next, and how to give it up: lines. `one` has `cycle`, `to_send`
+    and `unknown`; `stands` is a pair of which no cycle runs."""
+    number, to_send, unknown = one["cycle"], one["to_send"], one["unknown"]
+    parts = [f"{count(to_send, 'record')} still to be written"] if to_send else []
+    parts += [f"{count(unknown, 'write')} without an answer"] if unknown else []
+    lines = [f"{pair}: the undo of cycle {number} is not done: {', '.join(parts)}"]
+    if not stands:
+        lines.append("  the next cycle goes on with it")
+    else:
+        again = f"; `twoway undo {number}` goes on with what was not sent" if to_send else ""
+        lines.append(f"  no cycle goes on with it before the pair runs again{again}")
+    if to_send:
+        lines.append(f"  `twoway undo {number} --withdraw` gives up what was not sent")
+    return lines

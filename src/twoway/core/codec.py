@@ -113,12 +113,7 @@ def _form(spec: FieldSpec, side: Side, location: Location, problems: list[SpecPr
             return None
     if spec.type == "consent":
         return _consent(location)
-    choices = location.choices
-    if choices is None and spec.choices is not None and side is Side.RIGHT:
-        choices = spec.choices
-    keys = choices_of(spec)
-    if choices is None and keys is not None:
-        choices = {key: key for key in keys}
+    choices = choices_on(spec, side)
     single = None if choices is None else _choices(choices, spec.unknown_choice)
     if spec.type != "set":
         return single
@@ -131,6 +126,16 @@ def choices_of(spec: FieldSpec) -> tuple[str, ...] | None:
         if choices is not None:
             return tuple(str(key) for key in choices)
     return None
+
+
+def choices_on(spec: FieldSpec, side: Side) -> Mapping[str, Raw] | None:
+    """A field's closed list on a side where it lives, as canonical value → raw value; `None` where it is open."""
+    location, keys = spec.location(side), choices_of(spec)
+    if location is not None and location.choices is not None:
+        return location.choices
+    if spec.choices is not None and side is Side.RIGHT:
+        return spec.choices
+    return None if keys is None else {key: key for key in keys}
 
 
 def _choices(choices: Mapping[str, Raw], unknown: str) -> tuple[Read, Write]:

@@ -37,7 +37,7 @@ class App:
         self._clock = clock
         self._fault = fault
         self._overrides = dict(overrides or {})
-        self._read_only = read_only
+        self.read_only = read_only
 
     @property
     def capabilities(self) -> Capabilities:
@@ -80,11 +80,10 @@ class App:
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Carry out one batch."""
-        if self._read_only:
-            raise TellUser(
-                f"{self.account} is `access: read`, and a write to it was planned",
-                remedy="Nothing was written. This is a fault of twoway: please report it",
-            )
+        if self.read_only:
+            # No plan has such a write. An undo that was begun before has: it is over, and people are told so.
+            why = "the account is `access: read`, and nothing is written to it. An undo that was to do so is over"
+            return [Receipt.refused(why)] * len(writes)
         receipts = await self._call(f"apply:{writes[0].kind}", lambda: self._connector.apply(writes))
         if len(receipts) != len(writes):
             return [Receipt.unknown("the connector gave no receipt for each write")] * len(writes)

@@ -66,8 +66,9 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
     sent = [operation for operation, _ in ready if operation.id in writes]
     if not sent:
         return
-    before = {operation.id: operation.edit for operation in batch}
-    narrowed = [(one.id, one.edit) for one in sent if one.edit is not before[one.id]]
+    # Of what a person asked to be undone less may be written than they were shown; of nothing else.
+    shown = {operation.id: operation.edit for operation in batch if operation.undoes is not None}
+    narrowed = [(one.id, one.edit) for one in sent if one.edit is not shown.get(one.id, one.edit)]
     # A power cut must not make us forget what was sent: it would be sent again.
     with run.commit("sent", durable=True):
         run.store.operations.rewrite(narrowed)

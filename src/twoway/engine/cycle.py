@@ -1,6 +1,7 @@
 """One pass over a pair. This is the only file that names every step:
 
     recover     what was in flight when the last cycle ended
+    remap       where another mapping is in force: what still means the same
     observe     both sides, up to a fixed cut
     look up     the writes of which the answer was lost
     decide      match, diff, reconcile: the pure core, window by window
@@ -18,11 +19,11 @@ from twoway.core.guard import judge
 from twoway.core.model import Kind as Write
 from twoway.core.model import Side
 from twoway.core.plan import State, Totals
-from twoway.engine import apply, decide, observe, recover
+from twoway.engine import apply, decide, observe, recover, remap
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
-from twoway.sdk.errors import ConnectorError
-from twoway.state.pairs import Lease, PairRow, Status
+from twoway.sdk.errors import ConnectorError, TellUser
+from twoway.state.pairs import Lease, Status
 from twoway.state.store import Store
 
 
@@ -63,17 +64,22 @@ async def run_cycle(
 ) -> Report:
     """Run one cycle under a lease. Without `write` it plans on a copy of the state, and leaves the plan there."""
     row = store.pairs.ensure(pair.name)
+    lost = remap.elsewhere(store, pair.name, pair.mapping) if row.decided_hash != pair.mapping.hash else ()
     began = clock.now()
     with store.commit("begin", lease, began):
         number = store.pairs.begin_cycle(pair.id, kind.value, began)
         run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began, allowance=row.allowance)
         recover.interrupted(run)
+        full = not lost and remap.take_over(run, row)
+    full = full or kind is Kind.SNAPSHOT or row.snapshot_at is None
     calls = {side: app.calls for side, app in pair.apps.items()}
     error: ConnectorError | None = None
     reasons: tuple[str, ...] = ()
     totals = Totals()
     try:
-        totals, reasons = await _steps(run, row, kind, write=write)
+        if lost:
+            raise TellUser("; ".join(f"{pair.name}: {one.side}.{one.part} {one.what}" for one in lost))
+        totals, reasons = await _steps(run, kind, full=full, write=write)
     except ConnectorError as raised:
         error = raised
     ending = Ending.FAILED if error else Ending.HELD if reasons else Ending.DONE
@@ -85,9 +91,11 @@ async def run_cycle(
     return Report(pair.name, number, ending, dict(run.counts), totals, reasons, error, requests)
 
 
-async def _steps(run: Run, row: PairRow, kind: Kind, *, write: bool) -> tuple[Totals, tuple[str, ...]]:
-    if kind is not Kind.RECORD:
-        await observe.both_sides(run, full=kind is Kind.SNAPSHOT or row.snapshot_at is None)
+async def _steps(run: Run, kind: Kind, *, full: bool, write: bool) -> tuple[Totals, tuple[str, ...]]:
+    """`full`: both sides are listed completely. Before they were, under this very mapping, a record that is there would
+    be taken for one that is not; so it is whatever the cycle was to read."""
+    if full or kind is not Kind.RECORD:
+        await observe.both_sides(run, full=full)
     totals = Totals()
     for _ in range(run.pair.tuning.rounds):
         run.again = False

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from twoway.config.load import Config, PairConfig
+from twoway.config.problems import ConfigError, Problem
 from twoway.config.settings import Access
 from twoway.core.model import Side
-from twoway.engine import byhand
+from twoway.engine import byhand, remap
 from twoway.engine import lease as leases
 from twoway.engine.accounts import Accounts
 from twoway.engine.app import App
@@ -16,7 +17,7 @@ from twoway.engine.run import PairContext, Tuning
 from twoway.engine.undo import UndoPlan, plan_undo, run_undo
 from twoway.ports import Clock, Connector, FaultPoint, FieldInfo, no_fault
 from twoway.sdk.errors import AccountRefused, ConnectorError, QuotaSpent
-from twoway.state.pairs import Lease, PairRow, Status
+from twoway.state.pairs import CycleRow, Lease, PairRow, Status
 from twoway.state.store import Store
 
 
@@ -39,6 +40,14 @@ class Paused(NotNow):
 
 class UnknownPair(NotNow):
     """No mapping file has this name."""
+
+
+def elsewhere(store: Store, found: PairConfig) -> list[Problem]:
+    """What is wrong with a mapping file under which a side is not the collection that the pair's links lead to."""
+    return [
+        found.document.problem((one.side.value, one.part), one.what)
+        for one in remap.elsewhere(store, found.name, found.mapping)
+    ]
 
 
 class Service:
@@ -73,10 +82,15 @@ class Service:
         return found
 
     async def open(self, name: str) -> PairContext:
-        """The pair, ready to run: connected, and compiled by the names of the apps' live schemas."""
+        """The pair, ready to run: connected, and compiled by the names of the apps' live schemas.
+
+        Raises `ConfigError`, before any request, where a side is not the collection that the pair's links lead to.
+        """
         if name in self._open:
             return self._open[name][0]
         found = self.pair_config(name)
+        if problems := elsewhere(self.store, found):
+            raise ConfigError(problems)
         connectors: dict[Side, Connector] = {}
         try:
             for side in Side:
@@ -163,8 +177,6 @@ class Service:
         with self.lease(pair) as lease:
             if kind is Kind.RECORD:
                 self._name_records(pair, records)
-                # Before both sides were listed once, a record that is there would be taken for one that is not.
-                kind = kind if self._ensure(name).snapshot_at is not None else Kind.SNAPSHOT
             report = await run_cycle(pair, self.store, self.clock, lease, kind)
         if isinstance(report.error, AccountRefused | QuotaSpent):
             self._pause_account(report.error)
@@ -272,14 +284,53 @@ class Service:
     # -- undo
 
     async def plan_undo(self, cycle: int) -> tuple[PairContext, UndoPlan]:
-        """What undoing a cycle would write. Raises `UnknownPair` for a cycle that there was not."""
-        row = self.store.pairs.cycle(cycle)
-        if row is None:
-            raise UnknownPair(f"there is no cycle {cycle}", "`twoway cycles` lists those that wrote something")
-        pair = await self.open(row.pair)
-        return pair, plan_undo(pair, self.store, cycle)
+        """What undoing a cycle would write, whether its pair is halted, paused or neither.
+
+        Raises `UnknownPair` for a cycle that there was not, `NotNow` where an account that it would write is
+        `access: read`, and `Held` where the mapping is not the one that was approved and last run.
+        """
+        pair = await self.open(self._cycle(cycle).pair)
+        self._decided_under(pair)
+        plan = plan_undo(pair, self.store, cycle)
+        for app in pair.apps.values():
+            writes = sum(one.edit.side is app.side for one in plan.staging)
+            if app.read_only and writes:
+                raise NotNow(
+                    f"undoing cycle {cycle} would write {writes} of the records of {app.account}, which is "
+                    "`access: read`",
+                    f"Nothing was written. Set `accounts.{app.account}.access: write` in the configuration first",
+                )
+        return pair, plan
+
+    def _decided_under(self, pair: PairContext) -> None:
+        """Raises `Held` where the mapping is not the one that the pair was last decided under: what a cycle wrote by
+        the words of that one would be taken back by those of this one."""
+        if self._ensure(pair.name).decided_hash != pair.mapping.hash:
+            raise Held(
+                f"the mapping of {pair.name} has changed since its last cycle, and by this one nothing can be undone",
+                "Put the former mapping back and undo under that one, or let a cycle run under the new one first "
+                f"(`twoway plan {pair.name}`, `twoway approve {pair.name}`, `twoway sync {pair.name}`)",
+            )
 
     async def undo(self, pair: PairContext, plan: UndoPlan) -> Report:
         """Carry it out."""
         with self.lease(pair) as lease:
+            self._decided_under(pair)
             return await run_undo(pair, self.store, self.clock, lease, plan.staging)
+
+    def withdraw_undo(self, cycle: int) -> tuple[str, int]:
+        """Give up what the undo of a cycle has not sent yet; the pair's name, and how many writes that were.
+
+        Those that were sent are not taken back: an undo can be undone. Raises `UnknownPair`, `PairBusy`.
+        """
+        name = self._cycle(cycle).pair
+        with leases.held(self.store, self._ensure(name).id, name, self.clock) as lease:
+            now = self.clock.now()
+            with self.store.commit("withdraw", lease, now):
+                return name, self.store.operations.withdraw_undo(cycle, now)
+
+    def _cycle(self, number: int) -> CycleRow:
+        row = self.store.pairs.cycle(number)
+        if row is None:
+            raise UnknownPair(f"there is no cycle {number}", "`twoway cycles` lists those that wrote something")
+        return row

@@ -9,6 +9,12 @@ Settings (defaults in `MailchimpApp.defaults`):
 - `strict_compliance`: nobody who is unsubscribed can be subscribed by API (on); off: only who was by a human's doing
 - `refuse_fake`: addresses at example.com and the like are refused (off, unlike Mailchimp: tests live there)
 - `tags_touch`: a change of tags moves `last_changed` (on)
+- `batch_revives`: a batch, too, brings an archived address back as `POST .../members` does (on: no document says that
+  it does not); off: it is refused like any other address that is there
+- `takes_status_lists`: a listing takes several statuses, with commas (on, undocumented); off: only the first counts
+
+A member is named by the hash of its address. Reading, changing and archiving it, and reading its tags, take its address
+or its contact_id as well; changing its tags and deleting it for good do not.
 
 Times have a resolution of one second. One audience is there from the start (`LIST_ID`); `add_list` makes more. A
 member's collection, in logs and control routes, is the audience's id, or none for the first audience.
@@ -29,7 +35,7 @@ from twoway.sandbox.kit import (
     iso_seconds,
     parse_time,
 )
-from twoway.sandbox.mailchimp_audience import STATUSES, Audience, Rejected, contact_id
+from twoway.sandbox.mailchimp_audience import STATUSES, Audience, Rejected, contact_id, member_hash
 from twoway.sandbox.mailchimp_fields import custom
 from twoway.sandbox.mailchimp_listing import Listing, pick, query_of
 
@@ -51,6 +57,8 @@ class MailchimpApp(VendorApp):
         "strict_compliance": True,
         "refuse_fake": False,
         "tags_touch": True,
+        "batch_revives": True,
+        "takes_status_lists": True,
     }
 
     def __init__(self, **options: Any) -> None:
@@ -168,11 +176,20 @@ class MailchimpApp(VendorApp):
             raise self.not_found(call)
         return audience, record
 
+    def _hashed_member(self, call: Call) -> tuple[Audience, Record]:
+        """The member, by the hash alone."""
+        audience, record = self._member(call)
+        if call.params["member"].lower() != member_hash(record.fields["email_address"]):
+            raise self.not_found(call)
+        return audience, record
+
     def _members(self, call: Call) -> Answer:
         audience = self._audience(call)
         count, offset = self._page(call)
         try:
-            query = query_of(call.query, archived=self.flag("listing_has_archived"))
+            query = query_of(
+                call.query, archived=self.flag("listing_has_archived"), lists=self.flag("takes_status_lists")
+            )
         except ValueError as reason:
             raise _problem(call, 400, "Invalid Resource", str(reason)) from None
         hits = self._listings[audience.id].run(query, self.now() - self.number("list_lag"))
@@ -185,11 +202,27 @@ class MailchimpApp(VendorApp):
         if body.get("status") is None:
             raise _problem(call, 400, "Invalid Resource", "Required fields were not provided: status")
         try:
-            changes = audience.check(body, None, skip_required=_skips_required(call))
+            archived = audience.archived(body)
+            changes = audience.check(body, archived, skip_required=_skips_required(call))
         except Rejected as reason:
             raise _refusal(call, reason) from None
-        record = audience.create(changes, _tag_names(body), call.by)
+        record = self._made(call, audience, changes, body, archived)
         return Answer(200, audience.wire(record, record.version()))
+
+    def _made(
+        self,
+        call: Call,
+        audience: Audience,
+        changes: Mapping[str, Any],
+        body: Mapping[str, Any],
+        archived: Record | None,
+    ) -> Record:
+        """A new member, or the archived one that is back with what it had, and with this."""
+        if archived is None:
+            return audience.create(changes, _tag_names(body), call.by)
+        audience.update(archived, changes, call.by)
+        audience.retag(archived, _tag_names(body), [], call.by, touch=self.flag("tags_touch"))
+        return archived
 
     def _read(self, call: Call) -> Answer:
         audience, record = self._member(call)
@@ -234,7 +267,7 @@ class MailchimpApp(VendorApp):
         return Answer(204)
 
     def _forget(self, call: Call) -> Answer:
-        audience, record = self._member(call)
+        audience, record = self._hashed_member(call)
         audience.forget(record, call.by)
         return Answer(204)
 
@@ -251,15 +284,16 @@ class MailchimpApp(VendorApp):
             call.step()
             try:
                 record = audience.find(str(member.get("email_address") or "@"))
-                if record is not None and not body.get("update_existing"):
+                archived = audience.archived(member) if self.flag("batch_revives") else None
+                if record is not None and archived is None and not body.get("update_existing"):
                     _already_there(member)
                 changes = audience.check(member, record, skip_required=_skips_required(call))
             except Rejected as reason:
                 errors.append(_batch_error(member, reason))
                 continue
-            if record is None:
+            if record is None or (archived is not None and not body.get("update_existing")):
                 changes.setdefault("status", "subscribed")
-                record = audience.create(changes, _tag_names(member), call.by)
+                record = self._made(call, audience, changes, member, archived)
                 new.append(audience.wire(record, record.version()))
                 continue
             audience.update(record, changes, call.by)
@@ -296,7 +330,7 @@ class MailchimpApp(VendorApp):
         return _shaped(call, {"tags": tags[offset : offset + count], "total_items": len(tags), "_links": []})
 
     def _retag(self, call: Call) -> Answer:
-        audience, record = self._member(call)
+        audience, record = self._hashed_member(call)
         tags = self._body(call).get("tags")
         if not isinstance(tags, list) or not all(isinstance(tag, dict) and tag.get("name") for tag in tags):
             raise _problem(call, 400, "Invalid Resource", "tags must be a list of {name, status}")

@@ -68,6 +68,11 @@ class Audience:
                 return None
         return None if number is None else self.members.get(number)
 
+    def archived(self, body: Mapping[str, Any]) -> Record | None:
+        """The archived member that has the address of this body."""
+        record = self.find(str(body.get("email_address") or "@"))
+        return record if record is not None and record.deleted else None
+
     def status(self, version: Version) -> str:
         """The status as the API shows it."""
         return "archived" if version.deleted else str(version.fields["status"])

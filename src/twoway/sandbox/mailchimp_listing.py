@@ -71,9 +71,13 @@ class Listing:
         )
 
 
-def query_of(arguments: Mapping[str, str], *, archived: bool) -> Query:
-    """The listing that a query string asks for. ValueError for one that Mailchimp refuses."""
-    statuses = frozenset(part for part in arguments.get("status", "").split(",") if part)
+def query_of(arguments: Mapping[str, str], *, archived: bool, lists: bool) -> Query:
+    """The listing that a query string asks for. ValueError for one that Mailchimp refuses.
+
+    `archived`: does a listing without a status show the archived; `lists`: do several statuses count, or the first.
+    """
+    named = [part for part in arguments.get("status", "").split(",") if part]
+    statuses = frozenset(named if lists else named[:1])
     if unknown := statuses - STATUSES - {"archived"}:
         raise ValueError(f"no such status: {', '.join(sorted(unknown))}")
     sort_field = arguments.get("sort_field") or ""

@@ -11,10 +11,12 @@ from twoway.state.rows import dumps, loads
 
 UNREADABLE: Final = "unreadable"
 """The code of a record with a field that cannot be read: it stays until that very record is read without."""
+_NUMBERS: Final = 20
+"""Earlier numbers of a conflict that are remembered, to tell whoever was shown one of them which it has now."""
 
 
 class ConflictRow(NamedTuple):
-    """One field of one link of which both sides' values wait for a person."""
+    """One field of one link of which both sides' values wait for a person. The number stands for just these values."""
 
     id: int
     pair: str
@@ -67,20 +69,37 @@ class Attention:
     ) -> None:
         """The link's open conflicts are these; one whose values are as before keeps its age and its number.
 
-        `keep` are the fields of which a verdict is being carried out: theirs stay until that is done.
+        One with other values gets a new number: whoever decides by the old one was shown something else. `keep` are
+        the fields of which a verdict is being carried out: theirs stay until that is done.
         """
-        rows = list(conflicts)
-        stay = dumps(sorted({*keep, *(conflict.field for conflict in rows)}))
-        self._db.run(
-            "DELETE FROM conflict WHERE link = ? AND field NOT IN (SELECT value FROM json_each(?))", (link, stay)
+        before = {
+            field: (number, (left, right), loads(earlier) or [])
+            for number, field, left, right, earlier in self._db.run(
+                "SELECT id, field, left_value, right_value, earlier FROM conflict WHERE link = ?", (link,)
+            )
+        }
+        rows = {conflict.field: conflict for conflict in conflicts}
+        as_before: list[tuple[Any, ...]] = []
+        new: list[tuple[Any, ...]] = []
+        dropped = [(number,) for field, (number, *_) in before.items() if field not in rows and field not in {*keep}]
+        for field, conflict in rows.items():
+            values, earlier = (dumps(conflict.left), dumps(conflict.right)), None
+            if field in before:
+                number, held, numbers = before[field]
+                if held == values:
+                    as_before.append((conflict.rule, number))
+                    continue
+                dropped.append((number,))
+                earlier = dumps([*numbers, number][-_NUMBERS:])
+            new.append((pair, link, field, *values, conflict.rule, now, earlier))
+        self._db.many("DELETE FROM conflict WHERE id = ?", dropped)
+        self._db.many(
+            "UPDATE conflict SET rule = ?, state = 'open', verdict = NULL, decided_at = NULL WHERE id = ?", as_before
         )
         self._db.many(
-            "INSERT INTO conflict (pair, link, field, left_value, right_value, rule, opened_at, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT (link, field) DO UPDATE SET rule = excluded.rule, "
-            "opened_at = CASE WHEN conflict.left_value = excluded.left_value "
-            "  AND conflict.right_value = excluded.right_value THEN conflict.opened_at ELSE excluded.opened_at END, "
-            "left_value = excluded.left_value, right_value = excluded.right_value, state = 'open', verdict = NULL",
-            [(pair, link, c.field, dumps(c.left), dumps(c.right), c.rule, now) for c in rows],
+            "INSERT INTO conflict (pair, link, field, left_value, right_value, rule, opened_at, earlier, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+            new,
         )
 
     def verdicts(self, links: Iterable[int]) -> dict[int, dict[str, Verdict]]:
@@ -94,12 +113,27 @@ class Attention:
             found.setdefault(link, {})[field] = Verdict(loads(left), loads(right), loads(verdict))
         return found
 
-    def decide(self, conflict: int, value: Value, now: Instant) -> None:
-        """A person chose the value that both sides are to hold."""
-        self._db.run(
-            "UPDATE conflict SET state = 'decided', verdict = ?, decided_at = ? WHERE id = ?",
-            (dumps(value), now, conflict),
+    def decide(self, shown: ConflictRow, value: Value, now: Instant) -> bool:
+        """A person chose the value that both sides are to hold; whether the conflict still is what they were shown."""
+        found = self._db.run(
+            "UPDATE conflict SET state = 'decided', verdict = ?, decided_at = ? "
+            "WHERE id = ? AND link = ? AND field = ? AND left_value = ? AND right_value = ?",
+            (dumps(value), now, shown.id, shown.link, shown.field, dumps(shown.left), dumps(shown.right)),
         )
+        return found.rowcount > 0
+
+    def number_now(self, link: int, field: str) -> int | None:
+        """The number of the conflict of this field; `None` where there is none."""
+        number: int | None = self._db.one("SELECT id FROM conflict WHERE link = ? AND field = ?", (link, field))
+        return number
+
+    def renumbered(self, number: int) -> int | None:
+        """The number that a conflict has by now which once had this one, with other values."""
+        now: int | None = self._db.one(
+            "SELECT id FROM conflict WHERE earlier IS NOT NULL AND ? IN (SELECT value FROM json_each(earlier))",
+            (number,),
+        )
+        return now
 
     def carried_out(self, link: int, fields: Iterable[str]) -> None:
         """These fields of the link agree again."""
@@ -145,13 +179,22 @@ class Attention:
     # -- parked records
 
     def park(self, pair: int, rows: Iterable[Parking], now: Instant) -> None:
-        """Set records aside; one that was set aside before counts another try."""
+        """Set records aside; one that was set aside before counts another try.
+
+        A record is taken out of here for every try to write it, and counts as no longer set aside while that is under
+        way. How often that came to nothing is known from its observation, for as long as its content is the same.
+        """
         self._db.many(
-            "INSERT INTO parked (pair, side, record_id, code, field, reason, since, tries, retry_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (pair, side, record_id) DO UPDATE SET "
-            "code = excluded.code, field = excluded.field, reason = excluded.reason, tries = parked.tries + 1, "
-            "retry_at = excluded.retry_at",
-            [(pair, r.side.value, r.record_id, r.code, r.field, r.reason, now, r.retry_at) for r in rows],
+            "INSERT INTO parked (pair, side, record_id, code, field, reason, since, retry_at, tries) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, max(1, coalesce((SELECT o.tries FROM observation o "
+            "WHERE o.pair = ? AND o.side = ? AND o.record_id = ?), 1))) "
+            "ON CONFLICT (pair, side, record_id) DO UPDATE SET "
+            "code = excluded.code, field = excluded.field, reason = excluded.reason, "
+            "tries = max(parked.tries + 1, excluded.tries), retry_at = excluded.retry_at",
+            [
+                (*(key := (pair, r.side.value, r.record_id)), r.code, r.field, r.reason, now, r.retry_at, *key)
+                for r in rows
+            ],
         )
 
     def unpark(self, pair: int, records: Iterable[tuple[Side, str]], *, but: str = "") -> None:

@@ -1,13 +1,15 @@
 """The plan, which is the journal, and the history of every value that was ever replaced."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from twoway.core.model import Instant, Kind, Side, Value
 from twoway.core.plan import State, Totals
 from twoway.core.reconcile import Edit
 from twoway.state.database import Database
 from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_text, loads, operation_row
+
+_WITHDRAWN: Final = "withdrawn by a person"
 
 
 class Staging(NamedTuple):
@@ -246,6 +248,25 @@ class Operations:
             "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes = ?",
             [(now, pair, operation) for operation in undone],
         )
+
+    def withdraw_undo(self, cycle: int, now: Instant) -> int:
+        """A person does not want this cycle taken back any more: what of that is not sent yet, and now is not."""
+        found = self._db.run(
+            f"UPDATE operation SET state = 'superseded', closed_at = ?, reason = '{_WITHDRAWN}' "
+            "WHERE pair = (SELECT pair FROM cycle WHERE id = ?) AND state IN ('planned', 'held') AND closed_at IS NULL "
+            "AND undoes IN (SELECT id FROM operation WHERE cycle = ?)",
+            (now, cycle, cycle),
+        )
+        self._db.run(
+            f"UPDATE operation SET reason = '{_WITHDRAWN}' WHERE state IN ('sent', 'unknown') AND closed_at IS NULL "
+            "AND undoes IN (SELECT id FROM operation WHERE cycle = ?)",
+            (cycle,),
+        )
+        return found.rowcount
+
+    def is_withdrawn(self, operation: int) -> bool:
+        """Whether a person gave up this undo while it was on its way."""
+        return bool(self._db.one("SELECT reason FROM operation WHERE id = ?", (operation,)) == _WITHDRAWN)
 
     def hold_plan(self, pair: int) -> None:
         """The guard stopped the plan: it waits for a person. An undo was asked for by one, and stays as it is."""

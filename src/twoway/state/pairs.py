@@ -1,10 +1,11 @@
 """Pairs, their leases, their cycles, and accounts that are paused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from twoway.core.meaning import Meaning
 from twoway.core.model import Instant, Side
 from twoway.core.plan import Totals
 from twoway.state.database import Database
@@ -41,6 +42,21 @@ class PairRow(NamedTuple):
     """Whether a cursor is in the middle of a listing that was broken off."""
     snapshot_at: Instant | None
     succeeded_at: Instant | None
+    decided_hash: str | None
+    """Of the mapping that was last decided under: see `Pairs.decided_under`."""
+
+
+class DecidedUnder(NamedTuple):
+    """What the state remembers of the mapping that a pair was last decided under.
+
+    `collections` are, for each side, its `account`, `collection` and `options`. `meanings` are what each field meant
+    on each side, `since` the cycle that was the first to decide by that meaning, by side and field as well.
+    """
+
+    collections: Mapping[Side, Mapping[str, Any]]
+    match: Sequence[Sequence[str]]
+    meanings: Mapping[Side, Mapping[str, Meaning]]
+    since: Mapping[Side, Mapping[str, int]]
 
 
 class CycleRow(NamedTuple):
@@ -72,7 +88,7 @@ class Holder(NamedTuple):
 
 _PAIR = (
     "SELECT id, name, status, reason, mapping_hash, approved_hash, shown, allowance, left_cursor, right_cursor, "
-    "left_midway, right_midway, snapshot_at, succeeded_at FROM pair"
+    "left_midway, right_midway, snapshot_at, succeeded_at, decided_hash FROM pair"
 )
 
 
@@ -151,6 +167,35 @@ class Pairs:
     def succeeded(self, pair: int, at: Instant) -> None:
         """A cycle ended well: what the freshness warning looks at."""
         self._db.run("UPDATE pair SET succeeded_at = ? WHERE id = ?", (at, pair))
+
+    def decided_under(self, pair: int) -> DecidedUnder | None:
+        """The mapping that the pair was last decided under; `None` before its first cycle."""
+        parts = loads(self._db.one("SELECT decided_under FROM pair WHERE id = ?", (pair,)))
+        if parts is None:
+            return None
+        told = {side: parts["fields"][side.value] for side in Side}
+        return DecidedUnder(
+            {side: parts["collections"][side.value] for side in Side},
+            parts["match"],
+            {side: {name: Meaning(*one[:2]) for name, one in fields.items()} for side, fields in told.items()},
+            {side: {name: one[2] for name, one in fields.items()} for side, fields in told.items()},
+        )
+
+    def decide_under(self, pair: int, mapping_hash: str, mapping: DecidedUnder) -> None:
+        """From now on this mapping is decided under. Under it both sides were never listed: each cycle lists them
+        completely until one of them has come through."""
+        told = {
+            "collections": {side.value: one for side, one in mapping.collections.items()},
+            "match": mapping.match,
+            "fields": {
+                side.value: {name: [*one, mapping.since[side][name]] for name, one in meanings.items()}
+                for side, meanings in mapping.meanings.items()
+            },
+        }
+        self._db.run(
+            "UPDATE pair SET decided_hash = ?, decided_under = ?, snapshot_at = NULL WHERE id = ?",
+            (mapping_hash, dumps(told), pair),
+        )
 
     # -- leases
 
@@ -259,6 +304,7 @@ def _pair_row(row: Any) -> PairRow:
         {Side.LEFT: bool(row[10]), Side.RIGHT: bool(row[11])},
         row[12],
         row[13],
+        row[14],
     )
 
 

@@ -20,6 +20,14 @@ class Counts(NamedTuple):
     unknown: int
 
 
+class WaitingUndo(NamedTuple):
+    """The undo of a cycle that is not done: how many writes are still to be sent, and how many have no answer."""
+
+    cycle: int
+    to_send: int
+    unknown: int
+
+
 class Marked(NamedTuple):
     """A mark, and since when it is there."""
 
@@ -49,6 +57,17 @@ def counts(db: Database, pair: int) -> Counts:
         number("operation WHERE pair = ? AND state = 'held' AND closed_at IS NULL"),
         number("operation WHERE pair = ? AND state IN ('sent', 'unknown') AND closed_at IS NULL"),
     )
+
+
+def waiting_undos(db: Database, pair: int) -> list[WaitingUndo]:
+    """The cycles that a person is having taken back, of which not all is written yet."""
+    rows = db.run(
+        "SELECT q.cycle, sum(p.state IN ('planned', 'held')), sum(p.state IN ('sent', 'unknown')) "
+        "FROM operation p JOIN operation q ON q.id = p.undoes WHERE p.pair = ? AND p.closed_at IS NULL "
+        "AND p.state IN ('planned', 'held', 'sent', 'unknown') GROUP BY q.cycle ORDER BY q.cycle",
+        (pair,),
+    )
+    return [WaitingUndo(*row) for row in rows]
 
 
 def linked_at(db: Database, link: int) -> Instant | None:

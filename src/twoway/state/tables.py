@@ -43,6 +43,8 @@ pair = Table(
     Column("right_midway", Integer),
     Column("snapshot_at", BigInteger),
     Column("succeeded_at", BigInteger),
+    Column("decided_hash", Text),  # of the mapping that was last decided under
+    Column("decided_under", Text),  # what of that mapping tells whether the bases still say something
 )
 
 link = Table(

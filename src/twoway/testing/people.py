@@ -6,12 +6,13 @@ Each act is drawn from its own number, so that leaving one out changes nothing o
 import random
 from collections.abc import Callable
 
-from twoway.core.model import Raw, RawValues, Side, Value
+from twoway.core.model import Instant, Raw, RawValues, Side, Value
 from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.rules import Shape
 from twoway.engine import byhand
 from twoway.engine.undo import plan_undo
+from twoway.state.attention import ConflictRow
 from twoway.state.operations import Staging
 from twoway.testing.memory import DuplicateKey, MemoryApp, RefusedValue
 from twoway.testing.samples import Drawn, Odd, settled
@@ -37,6 +38,8 @@ class People:
         """How many there were."""
         self.undo: tuple[int, tuple[Staging, ...]] | None = None
         """The cycle that somebody is about to take back, as it was shown to them."""
+        self._shown: dict[tuple[int, str], ConflictRow] = {}
+        """Conflicts by link and field, as somebody saw them first."""
 
     # -- in the apps
 
@@ -178,16 +181,15 @@ class People:
     def at_any_time(self, rng: random.Random) -> None:
         """A verdict on a conflict, or another try for what was set aside: neither waits for a cycle to end."""
         store, pair, now = self._world.store, self._world.pair, self._world.clock.now()
+        rows = [row for row in store.attention.conflicts(pair.id) if row.state == "open"]
+        for row in rows:
+            self._shown.setdefault((row.link, row.field), row)
         if rng.random() < 0.75:
-            rows = [row for row in store.attention.conflicts(pair.id) if row.state == "open"]
             if not rows:
                 return
-            row = rng.choice(rows)
+            row = self._as_shown(rng.choice(rows))
             choices = [row.left, row.right, *self._third(rng, row.field)]
-            value = rng.choice(choices)
-            self._found.verdicts.append((row.field, value))
-            byhand.resolve(store, row, value, now)
-            self._say(f"VERDICT on {row.left_id} {row.right_id}: {row.field} = {value}")
+            self._decide(row, rng.choice(choices), now)
         elif parked := store.attention.parked(pair.id):
             one = rng.choice(parked)
             if rng.random() < 0.5:
@@ -199,6 +201,22 @@ class People:
                 if one.code in ("in doubt", "merged"):
                     self._found.freed.add(one.record_id)
         self._found.tally["by hand"] += 1
+
+    def _as_shown(self, row: ConflictRow) -> ConflictRow:
+        """The conflict, half of the time as somebody saw it first: by now it may be another."""
+        first = self._shown[row.link, row.field]
+        rng = random.Random(f"{self._scenario.seed}-v{len(self._found.verdicts)}")
+        return first if rng.random() < 0.5 else row
+
+    def _decide(self, row: ConflictRow, value: Value, now: Instant) -> None:
+        del self._shown[row.link, row.field]
+        try:
+            byhand.resolve(self._world.store, row, value, now)
+        except byhand.CannotBeDone as error:
+            self._say(f"cannot decide on {row.left_id} {row.right_id}: {error}")
+            return
+        self._found.verdicts.append((row.field, value))
+        self._say(f"VERDICT on {row.left_id} {row.right_id}: {row.field} = {value}")
 
     def _third(self, rng: random.Random, name: str) -> list[Value]:
         """A value that neither side holds, for a field in conflict, if there is one that both apps take as it is."""
@@ -240,7 +258,11 @@ class People:
         rows = world.store.db.run("SELECT left_id FROM link ORDER BY id").fetchall()
         if rows:
             record = str(rng.choice(rows)[0])
-            link = byhand.unlink(world.store, world.pair.id, Side.LEFT, record, world.clock.now())
+            try:
+                link = byhand.unlink(world.store, world.pair.id, Side.LEFT, record, world.clock.now())
+            except byhand.CannotBeDone as error:
+                self._say(f"cannot unlink {record}: {error}")
+                return
             self._found.freed.update(link.ids.values())
             self._say(f"UNLINKS {link.ids}")
 

@@ -31,7 +31,7 @@ from twoway.testing.planted_ways import (
     narrow,
     shaped,
 )
-from twoway.testing.scenarios import CONSENT, TAGS, Scenario, trimmed
+from twoway.testing.scenarios import CONSENT, STAGE, TAGS, Scenario, trimmed
 
 IN_DOUBT: Final = "p.state IN ('sent', 'unknown')"
 """What the state asks to leave the links alone that have a write in doubt."""
@@ -239,6 +239,13 @@ DECIDING: Final = (
             manner_receipt=ReceiptShape.VERSION,
             spec={"conflict": Policy.NEWEST, "tolerance": 0},
         ),
+    ),
+    Fault(
+        "what could not be read is taken for what was last agreed on",
+        "rule 4",
+        "diverged",
+        answering(decide, "_is_known", True),
+        lively("name", STAGE, edits=60, cycles=20),
     ),
     Fault(
         "a field under review holds back the others",

@@ -11,7 +11,7 @@ from twoway.core.spec import FieldSpec, Location, MappingSpec
 from twoway.engine.app import App
 from twoway.ports import Consistency
 from twoway.testing.planted import Plant, Shape
-from twoway.testing.scenarios import TAGS, Scenario
+from twoway.testing.scenarios import STAGE, TAGS, Scenario, a_choice
 
 Planting = Callable[[Plant], None]
 
@@ -48,6 +48,8 @@ def narrow(*names: str, **changes: Any) -> Shape:
         ]
         if TAGS in names:
             fields[-1] = replace(fields[-1], type="set")
+        if STAGE in names:
+            fields[-1] = a_choice("park")
         chosen = first(chosen)
         sides = {side.value: replace(chosen.spec.side(side), scope=None, create=True) for side in Side}
         return replace(chosen, spec=replace(chosen.spec, fields=tuple(fields), **sides))  # type: ignore[arg-type]  # by name

@@ -23,6 +23,7 @@ TEXTS = ("email", "name", "phone")
 TAGS = "tags"
 CONSENT = "consent"
 SEGMENT = "segment"
+STAGE = "stage"
 """The fields of the simulator's own mappings. `segment` serves the scope alone."""
 
 OUT = "out"
@@ -83,12 +84,13 @@ def scenario(seed: int, subject: Subject | None = None) -> Scenario:
         floor = rng.choice((2, subject.spec.guard.floor, subject.spec.guard.floor))
         spec = replace(subject.spec, guard=replace(subject.spec.guard, floor=floor))
         manners = {side: _manner_of(rng, subject, side) for side in Side}
-    # Drawn apart, so that the other histories are what they were before any app listed by version.
-    listing = random.Random(seed * 6151 + 5)
+    # Drawn apart, so that the other histories are what they were before there was any of this.
+    apart = random.Random(seed * 6151 + 5)
     manners = {
-        side: replace(manner, by_version=manner.by_version or listing.random() < 0.2)
-        for side, manner in manners.items()
+        side: replace(manner, by_version=manner.by_version or apart.random() < 0.2) for side, manner in manners.items()
     }
+    if subject is None and apart.random() < 0.2:
+        spec = replace(spec, fields=(*spec.fields, a_choice(apart.choice(("park", "ignore", "keep")))))
     return Scenario(
         seed=seed,
         subject=subject,
@@ -106,6 +108,12 @@ def scenario(seed: int, subject: Subject | None = None) -> Scenario:
         by_hand=rng.random() < 0.6,
         settle=rng.choice((0, 0, 0, 8_000)),
     )
+
+
+def a_choice(unknown: str) -> FieldSpec:
+    """A field in which people at times enter what the mapping does not name; `unknown` is what it says of that."""
+    place, choices = Location(path=STAGE), {"lead": "Lead", "won": "Won"}
+    return FieldSpec(name=STAGE, type="choice", choices=choices, unknown_choice=unknown, left=place, right=place)
 
 
 def _spec(rng: random.Random) -> MappingSpec:

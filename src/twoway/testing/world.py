@@ -107,6 +107,6 @@ class World:
         """A person decides a conflict: both sides are to hold this value."""
         row = self.store.attention.conflicts(conflict=conflict)[0]
         with self.store.commit("decide by hand"):
-            self.store.attention.decide(conflict, value, self.clock.now())
+            assert self.store.attention.decide(row, value, self.clock.now())  # noqa: S101 - it was just read
             records = [(Side.LEFT, row.left_id), (Side.RIGHT, row.right_id)]
             self.store.observations.wait(self.pair.id, records, self.clock.now())

@@ -1,12 +1,12 @@
 """`twoway check`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
-from twoway.cli.context import SystemClock, chosen
+from twoway.cli.context import SystemClock, chosen, state_of
 from twoway.cli.errors import Code, code, message, worst
 from twoway.cli.options import AsJson, Pair
 from twoway.cli.output import document, say
@@ -18,6 +18,7 @@ from twoway.config.preflight import preflight
 from twoway.config.problems import ConfigError, Problem
 from twoway.core.model import Side
 from twoway.engine.accounts import Accounts
+from twoway.engine.service import elsewhere
 from twoway.ports import Capabilities, FaultPoint, FieldInfo
 from twoway.sdk.errors import ConnectorError
 
@@ -33,8 +34,9 @@ def check(ctx: typer.Context, pair: Pair = None, as_json: AsJson = False) -> Non
     """
     config = full_config(ctx)
     pairs = chosen(config, pair)
+    moved = _elsewhere(config, pairs)
     with progress("check") as point:
-        results = asyncio.run(_all(config, pairs, point))
+        results = asyncio.run(_all(config, pairs, moved, point))
     used = {one.mapping.side(side).account for one in config.pairs.values() for side in Side}
     unused = sorted(set(config.settings.accounts) - used)
     outcome = worst(one["code"] for one in results)
@@ -49,12 +51,25 @@ def check(ctx: typer.Context, pair: Pair = None, as_json: AsJson = False) -> Non
     raise typer.Exit(outcome)
 
 
-async def _all(config: Config, pairs: Sequence[PairConfig], point: FaultPoint) -> list[dict[str, Any]]:
+def _elsewhere(config: Config, pairs: Sequence[PairConfig]) -> dict[str, list[Problem]]:
+    """What the state says against the mapping files, by pair. Where there is none yet, none is made."""
+    path = config.settings.state.path
+    if path is None or not path.exists():
+        return {}
+    with state_of(config) as store:
+        return {pair.name: elsewhere(store, pair) for pair in pairs}
+
+
+async def _all(
+    config: Config, pairs: Sequence[PairConfig], moved: Mapping[str, list[Problem]], point: FaultPoint
+) -> list[dict[str, Any]]:
     accounts = Accounts(config, SystemClock())
-    return [await _pair(accounts, config, pair, point) for pair in pairs]
+    return [await _pair(accounts, config, pair, moved.get(pair.name, []), point) for pair in pairs]
 
 
-async def _pair(accounts: Accounts, config: Config, pair: PairConfig, point: FaultPoint) -> dict[str, Any]:
+async def _pair(
+    accounts: Accounts, config: Config, pair: PairConfig, moved: list[Problem], point: FaultPoint
+) -> dict[str, Any]:
     sides = {side: _Side(accounts, config, pair, side, point) for side in Side}
     await asyncio.gather(*(side.ask() for side in sides.values()))
     codes = [code(side.error) for side in sides.values() if side.error is not None]
@@ -66,6 +81,7 @@ async def _pair(accounts: Accounts, config: Config, pair: PairConfig, point: Fau
             problems = preflight(pair, schema, capabilities)
         except ConfigError as error:
             problems = error.problems
+    problems = [*moved, *problems]
     if any(not one.warning for one in problems):
         codes.append(Code.USAGE)
     return {

@@ -46,7 +46,7 @@ def show(ctx: typer.Context, number: Number, as_json: AsJson = False) -> None:
     """Show one conflict with all that is known of it."""
     config = config_of(ctx)
     with state_of(config) as store:
-        one = _find(store, number)
+        one = _find(config, store, number)
         link = store.links.get(one.link)
     names = names_of(config, one.pair)
     bases = {} if link is None else link.bases
@@ -86,24 +86,39 @@ def resolve(
 ) -> None:
     """Decide which value both sides are to hold.
 
-    The next cycle writes it, unless one of the two values has changed by then.
+    The next cycle writes it, unless one of the two values has changed by then. A number stands for the two values
+    that were shown with it: when one of them changes, the conflict gets another number.
     """
     if (use is None) == (value is None):
         raise typer.BadParameter("give one of --use ACCOUNT and --value TEXT")
     config = config_of(ctx)
     with state_of(config) as store:
-        one = _find(store, number)
+        one = _find(config, store, number)
         wanted = _of_account(config, one, use) if use is not None else _typed(config, one, value or "")
-        byhand.resolve(store, one, wanted, SystemClock().now())
+        try:
+            byhand.resolve(store, one, wanted, SystemClock().now())
+        except byhand.NotAsShown as error:
+            _say_as_it_is(config, store, error.number)
+            raise
     say(f"decided: {one.field} is to be {words.value(wanted)} on both sides")
     say(f"  the next cycle writes it; `twoway sync {one.pair}` does it now")
 
 
-def _find(store: Store, number: int) -> ConflictRow:
+def _find(config: Config, store: Store, number: int) -> ConflictRow:
     found = store.attention.conflicts(conflict=number)
-    if not found:
-        raise NoSuch(f"there is no conflict {number}", "`twoway conflicts list` shows those that there are")
-    return found[0]
+    if found:
+        return found[0]
+    now = store.attention.renumbered(number)
+    if now is None:
+        raise NoSuch(f"there is no conflict {number} (any more)", "`twoway conflicts list` shows those that there are")
+    _say_as_it_is(config, store, now)
+    raise byhand.NotAsShown(number, now)
+
+
+def _say_as_it_is(config: Config, store: Store, number: int | None) -> None:
+    """A conflict as it is by now, for whoever was shown it otherwise."""
+    for one in store.attention.conflicts(conflict=number) if number is not None else ():
+        reports.say_conflict(one, names_of(config, one.pair), f"{one.id}  {one.pair}")
 
 
 def _of_account(config: Config, one: ConflictRow, account: str) -> Value:

@@ -55,7 +55,8 @@ async def _plans(
                 continue
             names = accounts_of(one)
             approved, halted = _standing(work, one.name, found)
-            documents.append(reports.plan(found, names, approved=approved))
+            known = work.store.attention.conflicts(ensured(work.store, one.name).id)
+            documents.append(reports.plan(found, names, approved=approved, known=known))
             if found.report.error is not None:
                 tell(found.report.error, verbose=ctx.obj.verbose)
                 codes.append(code(found.report.error))

@@ -49,6 +49,7 @@ def _pair(store: Store, pair: PairConfig) -> dict[str, Any]:
     found = _UNKNOWN if row is None else queries.counts(store.db, row.id)
     last = None if row is None else next(iter(store.pairs.cycles(row.id, 1)), None)
     holder = None if row is None else store.pairs.holder(row.id)
+    undos = [] if row is None else queries.waiting_undos(store.db, row.id)
     return {
         "pair": pair.name,
         "accounts": [names[side] for side in Side],
@@ -58,6 +59,7 @@ def _pair(store: Store, pair: PairConfig) -> dict[str, Any]:
         "last_success": None if row is None else row.succeeded_at,
         "last_snapshot": None if row is None else row.snapshot_at,
         **found._asdict(),
+        "undos": [one._asdict() for one in undos],
         "last_cycle": None if last is None else last.id,
         "last_cycle_status": None if last is None else last.status,
         "worked_on_by": None if holder is None else _process(holder.owner),
@@ -112,6 +114,9 @@ def _say_more(one: dict[str, Any]) -> None:
             say(f"{name} is paused: `twoway resume {name}`")
     if one["worked_on_by"]:
         say(f"{name} is being worked on by {one['worked_on_by']}")
+    for undo in one["undos"]:
+        for line in words.waiting_undo(name, undo, stands=one["status"] in (Status.HALTED, Status.PAUSED)):
+            say(line)
     if one["unknown"]:
         say(f"{name}: {words.count(one['unknown'], 'write')} without an answer, to be looked up by the next cycle")
     if one["conflicts"]:

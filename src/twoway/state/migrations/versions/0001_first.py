@@ -191,6 +191,8 @@ def upgrade() -> None:
         sa.Column("right_midway", sa.Integer(), nullable=True),
         sa.Column("snapshot_at", sa.BigInteger(), nullable=True),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_hash", sa.Text(), nullable=True),
+        sa.Column("decided_under", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )

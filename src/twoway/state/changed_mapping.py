@@ -1,0 +1,83 @@
+"""What the state no longer knows once another mapping is in force: dropped by statements that read no row into memory.
+
+All of it within the caller's transaction.
+"""
+
+from collections.abc import Collection, Mapping
+
+from twoway.core.model import Instant, Side
+from twoway.state.database import Database
+from twoway.state.rows import dumps
+
+
+def forget_values(db: Database, pair: int, fields: Mapping[Side, Collection[str]]) -> None:
+    """These fields of each side mean something else, or nothing, by now: their values go out of the bases and of what
+    waits to be decided. So do, where either side's are such, the conflicts and the pairs of values that were left to
+    differ."""
+    if not any(fields.values()):
+        return
+    left, right = (_without(fields[side]) for side in (Side.LEFT, Side.RIGHT))
+    names = sorted({*fields[Side.LEFT], *fields[Side.RIGHT]})
+    db.run(
+        "UPDATE link SET left_base = json_patch(left_base, ?), "
+        "right_base = nullif(json_patch(coalesce(right_base, left_base), ?), json_patch(left_base, ?)), "
+        "held = nullif(json_patch(held, ?), '{}') WHERE pair = ?",
+        (left, right, left, _without(names), pair),
+    )
+    for side in Side:
+        db.run(
+            f"UPDATE link SET {side.value}_receipt = json_set({side.value}_receipt, '$[1]', json(("
+            f"  SELECT json_group_array(f.value) FROM json_each({side.value}_receipt, '$[1]') f "
+            "  WHERE f.value NOT IN (SELECT value FROM json_each(?))))) "
+            f"WHERE pair = ? AND {side.value}_receipt IS NOT NULL",
+            (dumps(sorted(fields[side])), pair),
+        )
+        db.run(
+            "UPDATE observation SET vals = json_patch(vals, ?) WHERE pair = ? AND side = ?",
+            (_without(fields[side]), pair, side.value),
+        )
+    db.run("DELETE FROM conflict WHERE pair = ? AND field IN (SELECT value FROM json_each(?))", (pair, dumps(names)))
+
+
+def _without(names: Collection[str]) -> str:
+    """The patch that takes these keys out of an object (RFC 7396): what is null in the object itself stays there."""
+    return dumps(dict.fromkeys(names))
+
+
+def read_anew(db: Database, pair: int, rev: int, due: Instant) -> None:
+    """Nothing that was read under another mapping counts as read: no fingerprint, no version, and no record that waits
+    to be decided, which is to be read by id where the listings do not show it."""
+    db.run(
+        "UPDATE link SET left_fp = NULL, right_fp = NULL, left_raw = NULL, right_raw = NULL, left_version = NULL, "
+        "right_version = NULL WHERE pair = ?",
+        (pair,),
+    )
+    db.run(
+        "UPDATE observation SET fp = NULL, version = NULL, hint = 1, tries = 0, due_at = ?, rev = ? WHERE pair = ?",
+        (due, rev, pair),
+    )
+
+
+def renew_keys(db: Database, pair: int, rev: int, due: Instant) -> None:
+    """What records could be matched by is no key any more. It is renewed by reading them: those that are linked to
+    nothing, and were settled, nothing but this would ask for where no listing shows them."""
+    for side in Side:
+        db.run(
+            "INSERT INTO observation (pair, side, record_id, rev, life, vals, hint, seen_at, due_at) "
+            "SELECT DISTINCT k.pair, k.side, k.record_id, ?, 'live', '{}', 1, 0, ? FROM match_key k "
+            "WHERE k.pair = ? AND k.side = ? AND NOT EXISTS "
+            f"  (SELECT 1 FROM link l WHERE l.pair = k.pair AND l.{side.value}_id = k.record_id) "
+            "ON CONFLICT (pair, side, record_id) DO NOTHING",
+            (rev, due, pair, side.value),
+        )
+
+
+def drop_undos(db: Database, pair: int, now: Instant) -> int:
+    """What a person asked to be taken back, and was not sent yet, is written by the words of another mapping: how many
+    writes that were."""
+    found = db.run(
+        "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'the mapping has changed since' "
+        "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes IS NOT NULL",
+        (now, pair),
+    )
+    return found.rowcount
