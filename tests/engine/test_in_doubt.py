@@ -11,6 +11,7 @@ from twoway.core.model import Kind, Receipt, Side, Write
 from twoway.core.rules import OnDelete, OnLeave
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine.app import App
+from twoway.engine.run import Tuning
 from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
@@ -155,3 +156,97 @@ def test_our_own_archiving_that_is_sent_twice_is_no_deletion_by_a_person(policy:
     cycles(world, 4)
     assert list(world.left.live()) == ["here-1"]
     assert len(world.right.live()) == 1, "it is in scope again, and has a counterpart again"
+
+
+@pytest.mark.parametrize("policy", OnDelete)
+def test_a_lookalike_that_somebody_took_away_again_is_no_reason_to_delete_what_ours_was_made_from(
+    policy: OnDelete,
+) -> None:
+    """Nor is it made once more: whether it was ours cannot be told."""
+    plain = plain_spec()
+    spec = replace(plain, left=replace(plain.left, delete=policy))
+    world = World(spec, manners={Side.RIGHT: PLAIN})
+    losing = LosesOnce(world.right, lands=False)
+    app = App(losing, "there", Side.RIGHT, world.clock, lambda _: None)
+    world.pair = replace(world.pair, apps={**world.pair.apps, Side.RIGHT: app})
+    cycles(world, 1)
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    world.clock.advance(1)
+    hers = world.right.human_create(**ANN)
+    cycles(world, 1, after=2)
+    world.right.human_delete(hers)
+    cycles(world, 8)
+    assert list(world.left.live()) == ["here-1"]
+    assert world.right.live() == {}
+    assert {row.code for row in world.store.attention.parked()} == {"in doubt"}
+
+
+def test_the_key_of_a_record_that_is_gone_holds_up_nobody() -> None:
+    world = World(manners={Side.RIGHT: Manner(resolution=1, request_lifetime=600_000)}, connect=Loses)
+    cycles(world, 1)
+    world.left.human_create(**BOB)
+    Loses.lost = 1
+    cycles(world, 1)
+    world.clock.advance(1)
+    hers = world.right.human_create(**ANN)
+    cycles(world, 1)
+    world.right.human_delete(hers)
+    cycles(world, 1)
+    world.left.human_create(**ANN)
+    cycles(world, 2)
+    assert ANN in world.right.live().values(), "though Bob is still in doubt"
+
+
+class Refuses(MemoryConnector):
+    """An app that answers each removal with this."""
+
+    answer = Receipt.moved()
+    asked = 0
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if self.app.name == "there" and writes[0].kind in (Kind.DELETE, Kind.ARCHIVE):
+            type(self).asked += 1
+            return [self.answer] * len(writes)
+        return await super().apply(writes)
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["left the scope", "deleted opposite"])
+def test_a_removal_that_is_refused_each_time_is_not_tried_for_ever(leaves: bool) -> None:
+    plain = plain_spec()
+    spec = replace(
+        plain,
+        left=replace(plain.left, scope='segment != "out"'),
+        right=replace(plain.right, delete=OnDelete.DELETE),
+        fields=(*plain.fields, FieldSpec(name="segment", left=Location(path="segment"))),
+        on_leave=OnLeave.ARCHIVE,
+    )
+    world = World(spec, fields=("email", "name", "phone", "segment"), connect=Refuses, tuning=Tuning(retry=86_400_000))
+    linked(world)
+    Refuses.asked = 0
+    if leaves:
+        world.left.human_update("here-1", segment="out")
+    else:
+        world.left.human_delete("here-1")
+    cycles(world, 30, after=300)
+    assert 0 < Refuses.asked < 10
+    assert {row.code for row in world.store.attention.parked()} == {"unsettled"}
+
+
+def test_a_record_that_was_deleted_on_both_sides_and_is_taken_out_of_the_bin_is_not_deleted_again() -> None:
+    plain = plain_spec()
+    world = World(replace(plain, right=replace(plain.right, delete=OnDelete.DELETE)))
+    linked(world)
+    world.left.human_delete("here-1")
+    left = [lambda: world.right.human_delete("there-1")]
+
+    def fault(point: str) -> None:
+        if point == "before there.apply:delete" and left:
+            left.pop()()
+
+    world.fault = fault
+    cycles(world, 1)
+    cycles(world, 1, after=2)
+    world.right.human_restore("there-1")
+    cycles(world, 4, after=30)
+    assert list(world.right.live()) == ["there-1"]

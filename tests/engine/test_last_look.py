@@ -1,6 +1,6 @@
 """The last look before a write, and what it does not look at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,7 +9,9 @@ from tests.engine.found import ANN, cycles, linked, undo
 from twoway.core.model import Absence, Fetched, Presence, Side
 from twoway.core.rules import OnLeave
 from twoway.core.spec import FieldSpec, Location, MappingSpec
+from twoway.engine import observe
 from twoway.engine.cycle import Kind
+from twoway.engine.run import Run, Tuning
 from twoway.ports import Consistency
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
@@ -171,3 +173,41 @@ def test_the_version_that_a_write_into_a_list_made_does_not_stand_for_what_a_per
     late[0] = 0
     cycles(world, 3)
     assert _conflicts(world) == [("name", "Anna", "Annie")]
+
+
+@pytest.mark.parametrize("manner", [Manner(conditional=True), Manner(conditional=False)])
+def test_a_choice_that_is_overlooked_is_no_blank(manner: Manner) -> None:
+    """A person enters it just before our write."""
+    plain = plain_spec()
+    stage = FieldSpec(
+        name="stage",
+        type="choice",
+        choices={"a": "a", "b": "b"},
+        unknown_choice="ignore",
+        left=Location(path="segment"),
+        right=Location(path="segment"),
+    )
+    world = World(replace(plain, fields=(*plain.fields, stage)), fields=FIELDS, manners=dict.fromkeys(Side, manner))
+    linked(world)
+    world.left.human_update("here-1", segment="a")
+    _once_decided(world, lambda: world.right.human_update("there-1", segment="vip"))
+    cycles(world, 3)
+    assert world.right.live()["there-1"]["segment"] == "vip"
+
+
+def test_hints_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    window, lagging = 10, Manner(lag=1_000, page=10, batch=10)
+    world = World(manners=dict.fromkeys(Side, lagging), tuning=Tuning(window=window, skew=0))
+    asked: list[int] = []
+    refresh = observe.refresh
+
+    async def counted(run: Run, side: Side, ids: Iterable[str]) -> dict[str, Fetched]:
+        known = list(ids)
+        asked.append(len(known))
+        return await refresh(run, side, known)
+
+    monkeypatch.setattr(observe, "refresh", counted)
+    for number in range(12 * window):
+        world.left.human_create(email=f"{number}@example.org", name="N", phone="1")
+    cycles(world, 1, after=10)
+    assert asked[:12] == [window] * 12

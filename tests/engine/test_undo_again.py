@@ -10,6 +10,7 @@ from twoway.core.model import Receipt, Side, Write
 from twoway.core.rules import Direction, Drift
 from twoway.engine.cycle import Kind
 from twoway.engine.undo import plan_undo
+from twoway.ports import ReceiptShape
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
@@ -131,3 +132,35 @@ def test_an_undo_that_did_not_land_is_sent_again_unless_it_was_withdrawn_meanwhi
             assert world.store.operations.withdraw_undo(number, world.clock.now()) == 0, "nothing was left to be sent"
     cycles(world, 4, after=15)
     assert world.right.live()["there-1"]["name"] == ("Anna" if withdrawn else "Ann")
+
+
+def test_what_a_person_put_back_themselves_is_their_edit_and_travels() -> None:
+    """Since the undo was shown: it finds the old value there, and did not write it."""
+    world = World()
+    number = _two_fields_written(world)
+    shown = plan_undo(world.pair, world.store, number)
+    world.right.human_update("there-1", phone="1")
+    undo(world, number, shown)
+    told = world.store.operations.history(cycle=_last(world))
+    assert [(row.field, row.old, row.new) for row in told] == [("name", "Anna", "Ann")]
+    cycles(world, 3)
+    assert world.left.live()["here-1"] == {**ANN, "name": "Anna", "phone": "1"}
+
+
+@pytest.mark.parametrize("receipt", ReceiptShape)
+@pytest.mark.parametrize("more", [0, 2])
+def test_neither_what_on_create_says_nor_the_apps_own_form_is_a_persons_edit(receipt: ReceiptShape, more: int) -> None:
+    plain = plain_spec(("email", "name", "phone", "stage"))
+    manner = Manner(
+        receipt=receipt, stores=lambda name, value: str(value).upper() if name == "name" else value, declares_form=False
+    )
+    spec = replace(plain, right=replace(plain.right, on_create={"stage": "lead"}))
+    world = World(spec, fields=("email", "name", "phone", "stage"), manners={Side.RIGHT: manner})
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    number = _last(world)
+    cycles(world, more)
+    assert plan_undo(world.pair, world.store, number).left_alone == ()
+    undo(world, number)
+    cycles(world, 3)
+    assert more == 0 or world.right.live() == {}

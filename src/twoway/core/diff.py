@@ -19,6 +19,8 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
+OVERLOOKED: Final = "overlooked"
+"""The problem of a field that holds a choice which the mapping leaves out on purpose."""
 
 
 class Life(Enum):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from twoway.core.diff import MISSING, Life, Missing, Seen
+from twoway.core.diff import MISSING, OVERLOOKED, Life, Missing, Seen
 from twoway.core.model import Kind, Side, Value, Values
 from twoway.core.resolve import MERGED, OPTED_OUT, UNION, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules, Shape
@@ -133,8 +133,9 @@ def _unproven(gone: Seen, survivor: Seen, rules: PairRules) -> str:
     )
     if never or not survivor.base:
         return f"never agreed on here: {', '.join(never) or 'any field'}"
-    if survivor.problems and rules.edited_delete is not OnEditedDelete.DELETE:
-        return f"unreadable here, so perhaps edited: {', '.join(sorted(survivor.problems))}"
+    unread = sorted(name for name, why in survivor.problems.items() if why != OVERLOOKED)
+    if unread and rules.edited_delete is not OnEditedDelete.DELETE:
+        return f"unreadable here, so perhaps edited: {', '.join(unread)}"
     return ""
 
 

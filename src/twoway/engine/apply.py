@@ -9,7 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
-from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Write
+from twoway.core.mapping import Decoded
+from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Value, Write
 from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
@@ -219,13 +220,18 @@ def _undone_meanwhile(run: Run, operation: StagedOperation) -> str | None:
 
 
 def _narrowed(run: Run, operation: StagedOperation, answer: Fetched | None) -> StagedOperation:
-    """An undo without the fields that somebody has written since; one that holds already what it is to hold stays."""
+    """An undo without the fields that somebody has written since."""
     edit = operation.edit
     if operation.undoes is None or edit.kind is not Kind.UPDATE or not isinstance(answer, Record):
         return operation
     values = run.mapping(operation.side).decode(answer.values).values
-    ours = {name: values[name] for name in edit.changed if name in values}
-    ours = {name: value for name, value in ours.items() if value in (edit.expect[name], edit.changed[name])}
+    # What holds already what it is to hold was put back by a person, unless the same undo has been on its way before.
+    again = run.store.operations.was_sent_before(operation)
+    ours = {
+        name: values[name]
+        for name, value in edit.changed.items()
+        if name in values and (values[name] == edit.expect[name] or (again and values[name] == value))
+    }
     if not ours or ours == edit.expect:
         return operation
     return operation._replace(edit=replace(edit, changed={name: edit.changed[name] for name in ours}, expect=ours))
@@ -243,7 +249,7 @@ def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) 
     decoded = run.mapping(giver).decode(answer.values)
     if edit.kind in (Kind.DELETE, Kind.ARCHIVE):
         return "it is in scope again" if run.mapping(giver).admits(decoded) else None
-    if any(decoded.values.get(name) != value for name, value in edit.given.items()):
+    if any(_differs(decoded, name, value) for name, value in edit.given.items()):
         return "it has changed since it was read"
     return None if run.mapping(giver).admits(decoded) else "it has left the scope"
 
@@ -254,12 +260,16 @@ def _target_moved(run: Run, operation: StagedOperation, answer: Fetched | None) 
     if not isinstance(answer, Record):
         return "the record to be written is gone"
     decoded = run.mapping(operation.side).decode(answer.values)
-    expect = operation.edit.expect
-    if any(name in decoded.problems or decoded.values.get(name) != value for name, value in expect.items()):
+    if any(_differs(decoded, name, value) for name, value in operation.edit.expect.items()):
         return "the record to be written has changed since it was read"
     if operation.undoes is None and not run.mapping(operation.side).admits(decoded):
         return "the record to be written has left the scope"
     return None
+
+
+def _differs(decoded: Decoded, name: str, value: Value) -> bool:
+    """Whether a field holds something else than this; what the mapping cannot read, or overlooks, is no blank."""
+    return name in decoded.problems or name in decoded.overlooked or decoded.values.get(name) != value
 
 
 # -- from operations to the app's own words

@@ -7,7 +7,7 @@ cycle staged and did not send plays no part.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from twoway.core.diff import Life, Seen, absorb_receipt
+from twoway.core.diff import OVERLOOKED, Life, Seen, absorb_receipt
 from twoway.core.mapping import Decoded
 from twoway.core.match import Holder, Proposal, propose
 from twoway.core.model import SIDES, Instant, Kind, Side, Values
@@ -186,7 +186,7 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
         modified=None if ours else row.modified,
         times={name: at for name, at in row.times.items() if name not in own_fields},
         # What is overlooked is not written over, either.
-        problems={**dict.fromkeys(row.overlooked, "overlooked"), **row.problems},
+        problems={**dict.fromkeys(row.overlooked, OVERLOOKED), **row.problems},
     )
     return absorb_receipt(seen, row.version, receipt)
 
@@ -231,7 +231,8 @@ def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
         key: [one for one in group if one.side is side and one.id != link.ids[side]]
         for key, group in run.store.links.holders(run.pair.id, wanted).items()
     }
-    keys_of = run.store.links.keys_of(run.pair.id, {one for group in found.values() for one in group})
+    there = {one for group in found.values() for one in group}
+    keys_of = run.store.links.keys_of(run.pair.id, there) if len(run.pair.mapping.match) > 1 else {}
     others = {(slot, key) for keys in keys_of.values() for slot, key in enumerate(keys) if key is not None}
     holders = {**run.store.links.holders(run.pair.id, others - set(wanted)), **found}
     proposal = propose(side.other, link.ids[side.other], slots, holders, keys_of)
@@ -318,16 +319,16 @@ def _forget_the_dead(run: Run, side: Side) -> None:
     store, pair = run.store, run.pair
     pending = store.operations.earliest_pending_create(pair.id, side)
     dead = store.observations.dead(pair.id, side, run.now)
-    if pending is not None:
-        # It was made all the same: who forgot that would make it once more.
-        rows = [store.observations.get(pair.id, side, record_id) for record_id in dead]
-        dead = [row.record_id for row in rows if row is not None and not _may_be_ours(run, row, pending)]
     if not dead:
         return
     with run.commit("forget"):
         for record_id in dead:
-            store.observations.forget(pair.id, side, record_id)
             store.links.drop_keys(pair.id, side, record_id)
+            row = None if pending is None else store.observations.get(pair.id, side, record_id)
+            if row is not None and _may_be_ours(run, row, pending):
+                # It was made all the same: who forgot that would make it once more.
+                continue
+            store.observations.forget(pair.id, side, record_id)
             # If it is taken back out of the bin just as it was, that is news.
             store.links.saw_marked(pair.id, side, record_id, None)
             store.attention.unpark(pair.id, [(side, record_id)])

@@ -111,7 +111,7 @@ async def _snapshot(run: Run, side: Side) -> None:
     while not last:
         page = await app.snapshot(cursor)
         pages += 1
-        feed = feed or page.feed
+        feed = page.feed if pages == 1 and capabilities.snapshot_feed else feed
         unread = [*page.versions, *((record_id, "") for record_id in page.ids)]
         listed.add(await _by_version(run, side, unread, 0))
         run.counts[f"listed {side}"] += len(unread)
@@ -297,16 +297,16 @@ async def fetch_hints(run: Run) -> None:
 
 
 async def _fetch_hints(run: Run, side: Side, hints: list[str]) -> None:
-    asked: set[str] = set()
+    untold: set[str] = set()
     # What the app cannot tell now is not asked for again at once.
-    while new := [record_id for record_id in hints if record_id not in asked]:
-        asked.update(new)
-        await refresh(run, side, new)
-        hints = _hints(run, side, len(asked))
+    while new := [record_id for record_id in hints if record_id not in untold]:
+        found = await refresh(run, side, new)
+        untold.update(record_id for record_id, answer in found.items() if not _known(answer))
+        hints = _hints(run, side, len(untold))
 
 
-def _hints(run: Run, side: Side, asked: int = 0) -> list[str]:
-    limit = run.pair.tuning.window + asked
+def _hints(run: Run, side: Side, untold: int = 0) -> list[str]:
+    limit = run.pair.tuning.window + untold
     return run.store.observations.hints(run.pair.id, side, run.now, limit, run.pair.settle)
 
 

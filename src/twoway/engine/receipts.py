@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Values
 from twoway.core.plan import State
+from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import settle
 from twoway.engine.linking import move_without_base, records_of
 from twoway.engine.run import Run
@@ -41,9 +42,14 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit. And
             # what a person asked for is not decided anew by anything: once it is looked up, it is sent again.
             lose(run, operation)
-        case Outcome.MOVED | Outcome.GONE if operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+        case Outcome.MOVED | Outcome.GONE if _takes_back(operation):
             # Perhaps it is gone by this very write, sent twice on the way: that is no deletion by a person.
             lose(run, operation)
+        case Outcome.GONE if operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+            # Both records were proved to be gone, whoever did it.
+            run.store.operations.landed([operation.id], "unknown")
+            run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "it was gone already")
+            settle.removed(run, operation)
         case Outcome.MOVED | Outcome.GONE:
             _not_landed(run, operation)
             if operation.record_id is not None:
@@ -57,6 +63,12 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             _close_undone(run, operation, State.SUPERSEDED, receipt.why)
         case Outcome.UNKNOWN:
             lose(run, operation)
+
+
+def _takes_back(operation: StagedOperation) -> bool:
+    """Whether this removes a record of which the counterpart lives on."""
+    removes = operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE)
+    return removes and operation.edit.rules.get("*") != DELETED_OPPOSITE
 
 
 def lose(run: Run, operation: StagedOperation) -> None:
@@ -99,6 +111,11 @@ def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
     _close_undone(run, operation, State.SUPERSEDED, reason)
     run.counts["superseded"] += 1
     run.again = True
+    give_up_in_time(run, operation, reason)
+
+
+def give_up_in_time(run: Run, operation: StagedOperation, reason: str) -> None:
+    """Count one more decision that came to nothing; after so many its record is set aside."""
     side, record_id = operation.side.other, operation.counterpart_id
     if record_id is None:
         return

@@ -110,6 +110,8 @@ def _again(run: Run, operation: StagedOperation) -> None:
     for side, record_id in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
         if record_id is not None:
             look_again(run, side, [record_id])
+    if operation.undoes is None and operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
+        receipts.give_up_in_time(run, operation, "it is still there")
 
 
 async def _marked(run: Run, operation: StagedOperation) -> None:
@@ -130,7 +132,8 @@ def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *,
     what is certain is settled. So it is while a record was only heard of that may be one of these."""
     since = min(_since(run, side, operation) for operation in creates)
     more = more or run.store.observations.heard_of(run.pair.id, side, since)
-    rest = []
+    rest: list[StagedOperation] = []
+    gone: list[tuple[StagedOperation, list[Observation]]] = []
     for operation in creates:
         wanted = receipts.normal(run, side, operation.edit.changed)
         same = [
@@ -138,16 +141,19 @@ def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *,
             for row in _born(run, side, operation)
             if all(row.values.get(name) == value for name, value in wanted.items())
         ]
-        if len(same) == 1:
-            _adopt_own(run, operation, same[0].record_id)
+        there = [row for row in same if row.life != "gone"]
+        if len(there) == 1:
+            _adopt_own(run, operation, there[0].record_id)
+        elif same and not there:
+            # It is ours, or another's: neither is it made once more, nor what it was made from deleted for it.
+            gone.append((operation, same))
         else:
             rest.append(operation)
+    if more:
+        return
     # One that is gone, and held something else when it was seen, is in doubt no longer.
-    candidates = [
-        (operation, [row for row in _born(run, side, operation) if row.life == "live"])
-        for operation in ([] if more else rest)
-    ]
-    for operation, born in candidates:
+    live = [(one, [row for row in _born(run, side, one) if row.life == "live"]) for one in rest]
+    for operation, born in (*gone, *live):
         if born:
             _set_all_aside(run, operation, born)
         else:

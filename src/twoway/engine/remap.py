@@ -106,7 +106,7 @@ def _drop(run: Run, before: DecidedUnder) -> None:
     fields = {side: _altered(before, mapping, side) for side in Side}
     rev = run.store.observations.next_rev()
     changed_mapping.forget_values(db, pair, fields)
-    changed_mapping.read_anew(db, pair, rev, run.now)
+    changed_mapping.read_anew(db, pair, fields, rev, run.now)
     either = fields[Side.LEFT] | fields[Side.RIGHT]
     if [list(key) for key in before.match] != [list(key) for key in mapping.match] or either & run.pair.match_fields:
         changed_mapping.renew_keys(db, pair, rev, run.now)

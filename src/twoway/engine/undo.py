@@ -168,8 +168,9 @@ def _reverse_create(
 
 def _edited_since(pair: PairContext, store: Store, operation: StagedOperation, base: Values) -> list[str]:
     """The fields of a record that we made in which it was last seen to hold something else than what we wrote there."""
+    mapping, rewrites = pair.mapping.side(operation.side), pair.apps[operation.side].capabilities.rewrites
     # How the app stored what it was sent is noted there where that differs: see `twoway.engine.settle`.
-    written: dict[str, Value] = {**operation.edit.changed, **operation.edit.expect}
+    written = {**mapping.decode(mapping.on_create).values, **operation.edit.changed, **operation.edit.expect}
     replaced = store.operations.history(pair=pair.id, side=operation.side, record_id=operation.record_id, limit=-1)
     for row in reversed(replaced):
         if row.state == "done":
@@ -179,7 +180,12 @@ def _edited_since(pair: PairContext, store: Store, operation: StagedOperation, b
         name
         for name, value in base.items()
         # What a new record says of consent is its app's, or the mapping's, unless we wrote it.
-        if value != written.get(name) and (name in written or shapes.get(name) is not Shape.CONSENT)
+        if value != written.get(name)
+        # What was not sent is blank until it was read once, whatever the app or the mapping put there.
+        and (value is not None or name in operation.edit.changed)
+        and (name in written or shapes.get(name) is not Shape.CONSENT)
+        # The app's own form of it was not always told.
+        and rewrites.isdisjoint(mapping.app_fields(name))
     )
 
 

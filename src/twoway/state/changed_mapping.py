@@ -1,40 +1,49 @@
-"""What the state no longer knows once another mapping is in force: dropped by statements that read no row into memory.
+"""What the state no longer knows once another mapping is in force: dropped a window at a time, without a row in memory.
 
 All of it within the caller's transaction.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from twoway.core.model import Instant, Side
 from twoway.state.database import Database
 from twoway.state.rows import dumps
 
+_WINDOW: Final = 10_000
+"""Links that one statement changes: until its end SQLite keeps in memory what it would take to undo it."""
+
 
 def forget_values(db: Database, pair: int, fields: Mapping[Side, Collection[str]]) -> None:
-    """These fields of each side mean something else, or nothing, by now: their values go out of the bases and of what
-    waits to be decided. So do, where either side's are such, the conflicts and the pairs of values that were left to
-    differ."""
-    if not any(fields.values()):
-        return
+    """These fields of each side mean something else, or nothing, by now: their values go out of its bases and receipts.
+    So do, where either side's are such, the pairs of values that were left to differ, and the conflicts. And nothing
+    that was read under another mapping counts as read: no fingerprint, no raw hash, no version."""
     left, right = (_without(fields[side]) for side in (Side.LEFT, Side.RIGHT))
     names = sorted({*fields[Side.LEFT], *fields[Side.RIGHT]})
-    db.run(
-        "UPDATE link SET left_base = json_patch(left_base, ?), "
-        "right_base = nullif(json_patch(coalesce(right_base, left_base), ?), json_patch(left_base, ?)), "
-        "held = nullif(json_patch(held, ?), '{}') WHERE pair = ?",
-        (left, right, left, _without(names), pair),
+    receipts = ", ".join(
+        f"{side.value}_receipt = json_set({side.value}_receipt, '$[1]', json((SELECT json_group_array(f.value) "
+        f"FROM json_each({side.value}_receipt, '$[1]') f WHERE f.value NOT IN (SELECT value FROM json_each(?)))))"
+        for side in Side
     )
-    for side in Side:
+    last = db.one("SELECT max(id) FROM link") or 0
+    for after in range(0, last, _WINDOW):
         db.run(
-            f"UPDATE link SET {side.value}_receipt = json_set({side.value}_receipt, '$[1]', json(("
-            f"  SELECT json_group_array(f.value) FROM json_each({side.value}_receipt, '$[1]') f "
-            "  WHERE f.value NOT IN (SELECT value FROM json_each(?))))) "
-            f"WHERE pair = ? AND {side.value}_receipt IS NOT NULL",
-            (dumps(sorted(fields[side])), pair),
-        )
-        db.run(
-            "UPDATE observation SET vals = json_patch(vals, ?) WHERE pair = ? AND side = ?",
-            (_without(fields[side]), pair, side.value),
+            "UPDATE link SET left_base = json_patch(left_base, ?), "
+            "right_base = nullif(json_patch(coalesce(right_base, left_base), ?), json_patch(left_base, ?)), "
+            f"held = nullif(json_patch(held, ?), '{{}}'), {receipts}, left_fp = NULL, right_fp = NULL, "
+            "left_raw = NULL, right_raw = NULL, left_version = NULL, right_version = NULL "
+            # By number, and not by what the index of the pair's ids would offer: else each window were a pass over all.
+            "WHERE id > ? AND id <= ? AND +pair = ?",
+            (
+                left,
+                right,
+                left,
+                _without(names),
+                *(dumps(sorted(fields[side])) for side in Side),
+                after,
+                after + _WINDOW,
+                pair,
+            ),
         )
     db.run("DELETE FROM conflict WHERE pair = ? AND field IN (SELECT value FROM json_each(?))", (pair, dumps(names)))
 
@@ -44,18 +53,15 @@ def _without(names: Collection[str]) -> str:
     return dumps(dict.fromkeys(names))
 
 
-def read_anew(db: Database, pair: int, rev: int, due: Instant) -> None:
-    """Nothing that was read under another mapping counts as read: no fingerprint, no version, and no record that waits
-    to be decided, which is to be read by id where the listings do not show it."""
-    db.run(
-        "UPDATE link SET left_fp = NULL, right_fp = NULL, left_raw = NULL, right_raw = NULL, left_version = NULL, "
-        "right_version = NULL WHERE pair = ?",
-        (pair,),
-    )
-    db.run(
-        "UPDATE observation SET fp = NULL, version = NULL, hint = 1, tries = 0, due_at = ?, rev = ? WHERE pair = ?",
-        (due, rev, pair),
-    )
+def read_anew(db: Database, pair: int, fields: Mapping[Side, Collection[str]], rev: int, due: Instant) -> None:
+    """What waits to be decided is to be read by id where the listings do not show it; without these fields, what was
+    seen of it stays."""
+    for side in Side:
+        db.run(
+            "UPDATE observation SET vals = json_patch(vals, ?), fp = NULL, version = NULL, hint = 1, tries = 0, "
+            "due_at = ?, rev = ? WHERE pair = ? AND side = ?",
+            (_without(fields[side]), due, rev, pair, side.value),
+        )
 
 
 def renew_keys(db: Database, pair: int, rev: int, due: Instant) -> None:

@@ -264,6 +264,15 @@ class Operations:
         )
         return found.rowcount
 
+    def was_sent_before(self, operation: StagedOperation) -> bool:
+        """Whether another try of the same undo has left before: it may have taken effect."""
+        return bool(
+            self._db.one(
+                "SELECT 1 FROM operation WHERE undoes = ? AND id < ? AND sent_at IS NOT NULL LIMIT 1",
+                (operation.undoes, operation.id),
+            )
+        )
+
     def is_withdrawn(self, operation: int) -> bool:
         """Whether a person gave up this undo while it was on its way."""
         return bool(self._db.one("SELECT reason FROM operation WHERE id = ?", (operation,)) == _WITHDRAWN)

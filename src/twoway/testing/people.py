@@ -210,12 +210,14 @@ class People:
 
     def _decide(self, row: ConflictRow, value: Value, now: Instant) -> None:
         del self._shown[row.link, row.field]
+        # The process may die as soon as it is decided.
+        self._found.verdicts.append((row.field, value))
         try:
             byhand.resolve(self._world.store, row, value, now)
         except byhand.CannotBeDone as error:
+            self._found.verdicts.pop()
             self._say(f"cannot decide on {row.left_id} {row.right_id}: {error}")
             return
-        self._found.verdicts.append((row.field, value))
         self._say(f"VERDICT on {row.left_id} {row.right_id}: {row.field} = {value}")
 
     def _third(self, rng: random.Random, name: str) -> list[Value]:

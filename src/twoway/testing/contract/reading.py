@@ -4,7 +4,7 @@ import inspect
 
 from twoway.core.model import MARKER, Absence, Page, Presence, Raw, Record
 from twoway.ports import Connector, Consistency, HookRequest
-from twoway.sdk.errors import HookRefused
+from twoway.sdk.errors import ConnectorError, HookRefused
 from twoway.testing.contract.trial import Heard, Trial, check, expect, same, told
 
 _MANY = "The bench's `many` must be more than a page of the snapshot holds."
@@ -329,6 +329,22 @@ class FindContract:
             expect(
                 not found[asked[1]] and not found[asked[2]],
                 f"`find` by {field} must tell nobody for a value that no live record holds.",
+            )
+
+    @check
+    async def test_every_field_that_find_is_declared_for_can_be_looked_up(self, trial: Trial) -> None:
+        sample = trial.sample()
+        for field in sorted(trial.caps.find_fields):
+            asked = sample.get(field, "nobody-holds-this")
+            try:
+                found: object = dict(await trial.connector.find(field, [asked]))
+            except ConnectorError as error:
+                found = error
+            expect(
+                isinstance(found, dict) and [*found] == [asked] and not found[asked],
+                f"`find_fields` names {field}: `find` must look it up, and answer nobody for a value that none holds."
+                " The engine asks by it after a lost answer, and would be refused in each cycle.",
+                found,
             )
 
     @check
