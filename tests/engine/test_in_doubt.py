@@ -250,3 +250,25 @@ def test_a_record_that_was_deleted_on_both_sides_and_is_taken_out_of_the_bin_is_
     world.right.human_restore("there-1")
     cycles(world, 4, after=30)
     assert list(world.right.live()) == ["there-1"]
+
+
+class TwiceUpdated(MemoryConnector):
+    """Something on the way sends each update twice, and gives the second answer."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await super().apply(writes)
+        return await super().apply(writes) if writes[0].kind is Kind.UPDATE else receipts
+
+
+def test_an_update_that_is_sent_twice_is_known_to_have_landed_though_the_second_came_too_late() -> None:
+    world = World(connect=TwiceUpdated)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    report = asyncio.run(world.cycle())
+    assert [change.fields["name"] for change in world.right.written()] == [("Ann", "Anna")]
+    (told,) = world.store.operations.history(side=Side.RIGHT, record_id="there-1")
+    assert (told.old, told.new, told.state) == ("Ann", "Anna", "done")
+    assert report.counts.get("superseded", 0) == 0
+    undo(world, report.cycle)
+    cycles(world, 3)
+    assert (world.left.live()["here-1"]["name"], world.right.live()["there-1"]["name"]) == ("Anna", "Ann")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import ceil
 
 from twoway.core.mapping import Decoded
-from twoway.core.model import Fetched, Kind, RawValues, Receipt, Record, Side, Value, Write
+from twoway.core.model import Fetched, Kind, Outcome, RawValues, Receipt, Record, Side, Value, Write
 from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
@@ -76,6 +76,7 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
         run.store.operations.sent([operation.id for operation in sent], run.now)
         run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
+    answers = await _moved_by_itself(run, side, sent, answers)
     with run.commit("receipts"):
         receipts.store(run, zip(sent, answers, strict=True))
     if error is not None:
@@ -91,6 +92,31 @@ async def _send(run: Run, side: Side, writes: Sequence[Write]) -> tuple[Sequence
         return [answer] * len(writes), error
     except ConnectorError as error:
         return [Receipt.later(error.message)] * len(writes), error
+
+
+async def _moved_by_itself(
+    run: Run, side: Side, sent: Sequence[StagedOperation], answers: Sequence[Receipt]
+) -> Sequence[Receipt]:
+    """Of the updates that are told to have come too late, those that took effect all the same: a request that is sent
+    twice on its way finds at its second coming what the first one made."""
+    moved = {
+        operation.record_id
+        for operation, answer in zip(sent, answers, strict=True)
+        if answer.outcome is Outcome.MOVED and operation.edit.kind is Kind.UPDATE and operation.record_id is not None
+    }
+    if not moved:
+        return answers
+    try:
+        found = await run.app(side).fetch(moved)
+    except ConnectorError:
+        # Then it is read before it is decided again.
+        return answers
+    return [
+        Receipt.done(operation.record_id)
+        if operation.record_id in moved and receipts.holds(run, operation, found[operation.record_id]) is not None
+        else answer
+        for operation, answer in zip(sent, answers, strict=True)
+    ]
 
 
 # -- the last look before a write

@@ -6,7 +6,7 @@ moves a base: its own answer, a read at the version it produced, or the form in 
 
 from collections.abc import Iterable, Sequence
 
-from twoway.core.model import Kind, Outcome, Receipt, Record, Side, Value, Values
+from twoway.core.model import Fetched, Kind, Outcome, Receipt, Record, Side, Value, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import settle
@@ -218,6 +218,15 @@ def normal(run: Run, side: Side, values: Values) -> dict[str, Value]:
         plain = {name: value for name, value in values.items() if not mapping.needs_current([name])}
     decoded = mapping.decode(run.app(side).normal(mapping.encode_new(plain)))
     return {name: decoded.values.get(name, value) if value is not None else None for name, value in values.items()}
+
+
+def holds(run: Run, operation: StagedOperation, answer: Fetched) -> dict[str, Value] | None:
+    """What was sent, in the form in which the app stores it, if the record holds just that."""
+    if not isinstance(answer, Record):
+        return None
+    decoded = run.mapping(operation.side).decode(answer.values)
+    wanted = normal(run, operation.side, operation.edit.changed)
+    return wanted if all(decoded.values.get(name) == value for name, value in wanted.items()) else None
 
 
 # -- an app that has the record already

@@ -7,7 +7,7 @@ among the records that were born since, and never by the match key alone: a pers
 
 from collections.abc import Mapping, Sequence
 
-from twoway.core.model import MARKER, Absence, Fetched, Instant, Kind, Record, Side, Value
+from twoway.core.model import MARKER, Absence, Instant, Kind, Side, Value
 from twoway.core.plan import State
 from twoway.engine import receipts, settle
 from twoway.engine.linking import end_link
@@ -77,22 +77,13 @@ async def _written(run: Run, operation: StagedOperation) -> None:
             else:
                 _again(run, operation)
             return
-        held = _holds(run, operation, answer)
+        held = receipts.holds(run, operation, answer)
         if held is None:
             _again(run, operation)
             return
         done = Done(operation, operation.record_id, held, None)
         _landed(run, done)
         settle.updated(run, [done])
-
-
-def _holds(run: Run, operation: StagedOperation, answer: Fetched) -> Mapping[str, Value] | None:
-    """What was sent, in the form in which the app stores it, if the record holds just that."""
-    if not isinstance(answer, Record):
-        return None
-    decoded = run.mapping(operation.side).decode(answer.values)
-    wanted = receipts.normal(run, operation.side, operation.edit.changed)
-    return wanted if all(decoded.values.get(name) == value for name, value in wanted.items()) else None
 
 
 def _landed(run: Run, done: Done) -> None:

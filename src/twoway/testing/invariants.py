@@ -245,7 +245,9 @@ def _over_edits(ledger: Ledger, side: Side) -> Iterator[str]:
         if operation.edit.rules.get("*") != DELETED_OPPOSITE:
             continue
         for name in ledger.texts:
-            last = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
+            told = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
+            # Whoever enters what is there already edits nothing.
+            last = [c for c in told if c.fields[name][0] != c.fields[name][1]]
             if not last or last[-1].who != "human" or ledger.rule(name).direction is not Direction.BOTH:
                 continue
             value = last[-1].fields[name][1]
@@ -340,6 +342,10 @@ def _back_in_time(ledger: Ledger, side: Side) -> Iterator[str]:
         for name, (_, new) in change.fields.items():
             if name not in ledger.texts or operation.edit.rules.get(name) in (UNDONE, DECIDED):
                 continue
+            held = [one for one in ledger.log(giver) if name in one.fields and one.at <= change.at]
+            if held and held[-1].who == "engine":
+                # What fills a blank may be what the same person's other record was given a moment ago.
+                continue
             edits = [
                 edit.seq
                 for edit in ledger.edits(giver, name)
@@ -363,7 +369,9 @@ def _counterparts(ledger: Ledger) -> list[str]:
     freed = _freed(ledger)
     for side in Side:
         for change, source in _creates(ledger, side):
-            if ledger.apps[side].records[change.id].alive and not {change.id, source} & freed:
+            # The link of one that left the scope may have ended, and its other record have got another by a merge.
+            there = ledger.apps[side].records[change.id].alive and ledger.in_scope(side, change.id)
+            if there and not {change.id, source} & freed:
                 made[side.other, source].append(change.id)
     # What a listing that called itself complete kept back was, for all that could be known, never made.
     hidden = {record for ids in ledger.found.hidden.values() for record in ids}
