@@ -8,8 +8,9 @@ HubSpot's contacts go into an empty Mailchimp audience. The fewest requests that
     listing   one a page: contacts / 100 in HubSpot, at least one; 1 of the audience, which is empty
     creates   contacts / 500, the most that one batch takes; tags go with their member
 
-None is re-read: what was read is younger than `engine.source_age`, and Mailchimp itself refuses a second member with
-the same address, so that no create needs a look-up before it. A first sync that lasts longer reads contacts again by
+Beyond these twoway asks once who is archived in Mailchimp: nobody whom a person archived is to be mailed again. None is
+re-read: what was read is younger than `engine.source_age`, and Mailchimp itself refuses a second member with the same
+address. A first sync that lasts longer reads contacts again by
 id, 100 a request, before it writes what it read too long ago.
 """
 

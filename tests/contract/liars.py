@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from twoway.sdk import (
+    MARKER,
     Absence,
     Connector,
     ConnectorError,
@@ -22,6 +23,7 @@ from twoway.sdk import (
     Receipt,
     Record,
     SnapshotNeeded,
+    TellUser,
     TryLater,
     Write,
 )
@@ -148,6 +150,15 @@ class FindsTheFirst(MemoryConnector):
 
     async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         return {value: list(ids)[:1] for value, ids in (await super().find(field, values)).items()}
+
+
+class CannotFindTheMarker(MemoryConnector):
+    """Declares that the marker can be looked up, and refuses to."""
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        if field == MARKER:
+            raise TellUser("no such field")
+        return await super().find(field, values)
 
 
 class ForgetsTheMarker(MemoryConnector):

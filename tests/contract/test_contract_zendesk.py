@@ -140,6 +140,7 @@ class BulkUsersBench(UsersBench):
 
 class OrganizationsBench(ZendeskBench):
     collection = "organizations"
+    merges = True
     one = "organization"
     custom = "organization_fields"
     fields = frozenset({"name", "external_id", "tags", "domain_names", "details", "notes", "shared_tickets"}) | {
@@ -150,6 +151,9 @@ class OrganizationsBench(ZendeskBench):
 
     def sample(self, number: int) -> dict[str, Raw]:
         return {"name": f"Company {number}", "external_id": f"crm-{number}"}
+
+    def merge(self, loser: str, survivor: str) -> None:
+        self.app.human(kind="merge", collection="organizations", id=loser, into=survivor)
 
 
 class TicketsBench(ZendeskBench):
@@ -186,6 +190,11 @@ class TicketsBench(ZendeskBench):
         return {field, "raw_subject"} if field == "subject" else {field}
 
 
+class MarkedTicketsBench(TicketsBench):
+    settings: ClassVar[Mapping[str, Any]] = {**SETTINGS, "marker": "external_id"}
+    fields = TicketsBench.fields - {"external_id"}
+
+
 class TestZendesk(ConnectorContract):
     @pytest.fixture(
         params=[UsersBench, OrganizationsBench, TicketsBench],
@@ -197,9 +206,10 @@ class TestZendesk(ConnectorContract):
 
 
 class TestZendeskWithMarker(FindContract, WritingContract, DuplicateContract):
-    @pytest.fixture
-    def bench(self) -> Bench:
-        return MarkedUsersBench()
+    @pytest.fixture(params=[MarkedUsersBench, MarkedTicketsBench], ids=["users", "tickets"])
+    def bench(self, request: pytest.FixtureRequest) -> Bench:
+        bench: Bench = request.param()
+        return bench
 
 
 class TestZendeskBulkImports(WritingContract, BatchContract, DuplicateContract):

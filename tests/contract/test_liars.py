@@ -37,6 +37,7 @@ IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.TakesTheTimeForAVersion, PLAIN, "test_a_version_changes_with_every_field"),
     (liars.TakesTheTimeForAVersion, PLAIN, "test_a_read_at_the_version_of_a_receipt_shows_what_the_receipt_said"),
     (liars.FindsTheFirst, FINDS, "test_find_tells_all_who_hold_a_value"),
+    (liars.CannotFindTheMarker, KEYED, "test_every_field_that_find_is_declared_for_can_be_looked_up"),
     (liars.ForgetsTheMarker, KEYED, "test_a_record_is_found_by_the_marker_that_its_create_carried"),
     (liars.ClaimsFineTimes, PLAIN, "test_times_are_as_fine_as_declared"),
     (liars.ClaimsToBeUpToDate, LATE, "test_a_snapshot_lists_every_live_record_and_no_other"),

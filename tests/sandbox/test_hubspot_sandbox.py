@@ -158,6 +158,35 @@ class TestWithTheVendorsSdk:
         assert found.results[0].properties["hs_merged_object_ids"] == ids[1]
         assert contacts.basic_api.get_by_id(ids[1]).id == ids[0]
 
+    def test_a_merge_that_makes_a_new_record(self, app: HubSpotApp, sdk: HubSpot) -> None:
+        app.configure(index_lag=0, merges_anew=True)
+        api = sdk.crm.contacts.basic_api
+        ids = []
+        for n, more in enumerate(({"city": "Bonn"}, {"city": "Rome", "phone": "1"})):
+            properties = {"email": f"s{n}@x.org", **more}
+            ids.append(api.create(SimplePublicObjectInputForCreate(properties=properties)).id)
+            app.advance(5)
+        made = api.merge(PublicMergeInput(primary_object_id=ids[0], object_id_to_merge=ids[1]))
+        assert made.id not in ids
+        wanted = ["email", "city", "phone", "hs_additional_emails", "hs_merged_object_ids"]
+        found = [api.get_by_id(each, properties=wanted) for each in (*ids, made.id)]
+        assert {each.id for each in found} == {made.id}
+        assert {name: found[0].properties[name] for name in wanted} == {
+            "email": "s0@x.org",
+            "city": "Bonn",
+            "phone": "1",
+            "hs_additional_emails": "s1@x.org",
+            "hs_merged_object_ids": ";".join(ids),
+        }
+        assert [each.id for each in api.get_page().results] == [made.id]
+        assert [entry.kind for entry in app.log.since(2)] == ["merge"]
+
+    def test_deals_were_always_merged_into_a_new_record(self, app: HubSpotApp) -> None:
+        first, second = (app.human(kind="create", collection="deals", fields={"dealname": n})["id"] for n in "ab")
+        left = app.human(kind="merge", collection="deals", id=first, into=second)
+        assert left["id"] not in {first, second}
+        assert left["properties"]["dealname"] == "b"
+
     def test_properties(self, sdk: HubSpot) -> None:
         api = sdk.crm.properties.core_api
         api.create(

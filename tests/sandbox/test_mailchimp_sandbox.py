@@ -167,6 +167,9 @@ class TestListing:
         assert call("GET", MEMBERS)[1]["total_items"] == 2
         assert call("GET", f"{MEMBERS}?status=archived")[1]["members"][0]["email_address"] == "pending@x.org"
         assert call("GET", f"{MEMBERS}?status=bogus")[0] == 400
+        assert call("GET", f"{MEMBERS}?status=subscribed,archived")[1]["total_items"] == 2
+        app.configure(takes_status_lists=False)
+        assert call("GET", f"{MEMBERS}?status=subscribed,archived")[1]["total_items"] == 1
         app.configure(listing_has_archived=True)
         assert call("GET", MEMBERS)[1]["total_items"] == 3
         assert call("GET", f"{MEMBERS}?count=1001")[0] == 400
@@ -212,8 +215,9 @@ class TestRefusals:
         assert call("PATCH", f"{MEMBERS}/a@x.org", {"status": "subscribed"})[0] == 400
 
     def test_a_forgotten_address(self, call: Client) -> None:
-        call.create("a@x.org")
-        assert call("POST", f"{MEMBERS}/a@x.org/actions/delete-permanent")[0] == 204
+        made = call.create("a@x.org")
+        assert call("POST", f"{MEMBERS}/a@x.org/actions/delete-permanent")[0] == 404
+        assert call("POST", f"{MEMBERS}/{made['id']}/actions/delete-permanent")[0] == 204
         status, body = call("POST", MEMBERS, {"email_address": "a@x.org", "status": "subscribed"})
         assert (status, body["title"]) == (400, "Forgotten Email Not Subscribed")
 
@@ -284,6 +288,38 @@ class TestQuirks:
         _, body = call("PUT", f"{MEMBERS}/a@x.org", {"status_if_new": "subscribed"})
         assert body["status"] == "archived"
 
+    @pytest.mark.parametrize(
+        ("batch", "revives", "back"),
+        [
+            pytest.param(False, False, True, id="one alone"),
+            pytest.param(True, True, True, id="in a batch"),
+            pytest.param(True, False, False, id="in a batch that refuses it"),
+        ],
+    )
+    def test_an_archived_address_that_is_made_again_is_back_with_what_it_had(
+        self, app: MailchimpApp, call: Client, batch: bool, revives: bool, back: bool
+    ) -> None:
+        app.configure(batch_revives=revives)
+        app.load([{"email_address": "a@x.org", "merge_fields": {"FNAME": "A", "LNAME": "B"}, "tags": ["old"]}])
+        app.human(kind="delete", id="a@x.org")
+        body = {"email_address": "a@x.org", "status": "subscribed", "merge_fields": {"FNAME": "C"}, "tags": ["new"]}
+        status, told = call("POST", LIST, {"members": [body]}) if batch else call("POST", MEMBERS, body)
+        assert status == 200
+        if batch:
+            assert (told["total_created"], told["error_count"]) == (int(back), int(not back))
+        _, member = call("GET", f"{MEMBERS}/a@x.org")
+        names = {tag["name"] for tag in member["tags"]}
+        assert (member["status"], member["merge_fields"]["FNAME"], member["merge_fields"]["LNAME"], names) == (
+            ("subscribed", "C", "B", {"old", "new"}) if back else ("archived", "A", "B", {"old"})
+        )
+
+    def test_tags_are_changed_by_the_hash_alone(self, call: Client) -> None:
+        made = call.create("a@x.org")
+        body = {"tags": [{"name": "x", "status": "active"}]}
+        paths = [f"{MEMBERS}/{made[key]}/tags" for key in ("contact_id", "email_address", "id")]
+        assert [call("POST", path, body)[0] for path in paths] == [404, 404, 204]
+        assert [call("GET", path)[0] for path in paths] == [200] * 3
+
     def test_tags_in_a_batch(self, call: Client) -> None:
         call.create("a@x.org")
         for tags, sync, expected in (
@@ -299,7 +335,7 @@ class TestQuirks:
         made = call.create("a@x.org")
         app.configure(tags_touch=False)
         app.advance(60)
-        call("POST", f"{MEMBERS}/a@x.org/tags", {"tags": [{"name": "x", "status": "active"}]})
+        call("POST", f"{MEMBERS}/{made['id']}/tags", {"tags": [{"name": "x", "status": "active"}]})
         assert call("GET", f"{MEMBERS}/a@x.org")[1]["last_changed"] == made["last_changed"]
         app.human(kind="update", id="a@x.org", fields={"tags": ["y"]})
         assert [tag["name"] for tag in call("GET", f"{MEMBERS}/a@x.org/tags")[1]["tags"]] == ["y"]

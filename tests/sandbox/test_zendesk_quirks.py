@@ -243,18 +243,25 @@ class TestJobs:
         clock.advance(60)
         job = call.get(f"/job_statuses/show_many?ids={job['id']},x")["job_statuses"][0]
         assert (job["status"], job["message"]) == ("completed", "Completed at 2025-11-22T10:00:25Z")
-        done, taken, gone = job["results"]
-        assert done | {"email": None} == {
-            "index": 0,
-            "id": ada["id"],
-            "action": "update",
-            "status": "Updated",
-            "success": True,
-            "email": None,
-        }
-        assert (taken["index"], taken["status"], taken["success"]) == (1, "Failed", False)
+        gone, done, taken = job["results"]
+        assert done == {"id": ada["id"], "action": "update", "status": "Updated", "success": True}
+        assert (taken["id"], taken["status"], taken["success"]) == (eve["id"], "Failed", False)
         assert taken["details"] == "Email: ada@example.com is already being used by another user"
         assert gone["error"] == "RecordNotFound"
+
+    def test_each_kind_of_job_has_its_own_form(self, app: ZendeskApp, call: Client, clock: VirtualClock) -> None:
+        app.configure(bulk_import=True)
+        people = [{"name": "Ada", "email": "ada@example.com"}, {"name": "", "email": "eve@example.com"}]
+        forms = []
+        for path in ("/users/create_many", "/users/create_or_update_many"):
+            job = call("POST", path, {"users": people})[1]["job_status"]
+            clock.advance(10)
+            forms.append(call.get(f"/job_statuses/{job['id']}")["job_status"]["results"])
+        (made, refused), (known, place) = forms
+        assert made == {"id": 100_001, "index": 0}
+        assert refused.keys() == {"index", "error", "details"}
+        assert known.keys() == {"id", "status", "email", "action"}
+        assert (known["status"], place["id"], place["status"]) == ("Updated", 1, "Failed")
 
     def test_one_change_for_many(self, app: ZendeskApp, call: Client, clock: VirtualClock) -> None:
         ids = [call.user()["id"] for _ in range(3)]
@@ -338,6 +345,83 @@ class TestExports:
         last = call.get("/incremental/organizations?start_time=1735689601")
         assert (last["count"], last["end_of_stream"]) == (1, True)
         assert call.get("/incremental/organizations?start_time=1735800000")["end_time"] is None
+
+
+class TestArchive:
+    def test_a_ticket_that_was_closed_long_ago_is_left_out_of_the_plain_list_alone(
+        self, app: ZendeskApp, call: Client, clock: VirtualClock
+    ) -> None:
+        app.load(
+            [{"subject": f"T{n}", "status": "closed" if n else "open", "external_id": "X"} for n in range(3)], "tickets"
+        )
+        clock.advance(119 * 86400)
+        assert len(call.get("/tickets")["tickets"]) == 3
+        clock.advance(86400)
+        for path in ("/tickets", "/tickets?page[size]=9", "/tickets?external_id=X", "/tickets?sort_by=updated_at"):
+            assert [entry["subject"] for entry in call.get(path)["tickets"]] == ["T0"]
+        assert call.get("/tickets/3")["ticket"]["subject"] == "T2"
+        assert call.get("/tickets/show_many?ids=1,2,3")["count"] == 3
+        assert len(call.get("/incremental/tickets/cursor?start_time=0")["tickets"]) == 3
+
+    def test_the_plain_list_in_the_order_of_changes(self, app: ZendeskApp, call: Client, clock: VirtualClock) -> None:
+        app.load([{"subject": f"T{n}"} for n in range(3)], "tickets")
+        for number in (2, 1):
+            clock.advance(1)
+            call("PUT", f"/tickets/{number}", {"ticket": {"priority": "high"}})
+        listed = call.get("/tickets?sort_by=updated_at&sort_order=desc&per_page=2")
+        assert [entry["id"] for entry in listed["tickets"]] == [1, 2]
+        assert listed["next_page"]
+        assert [entry["id"] for entry in call.get("/tickets?sort_by=updated_at")["tickets"]] == [3, 2, 1]
+
+
+class TestOrganizationMerges:
+    def test_the_loser_is_deleted_and_only_the_merge_tells_the_winner(self, call: Client, clock: VirtualClock) -> None:
+        winner, loser = (
+            call(
+                "POST",
+                "/organizations",
+                {"organization": {"name": name, "domain_names": [f"{name}.test"], "notes": name}},
+            )[1]["organization"]
+            for name in ("acme", "ink")
+        )
+        ann = call.user(organization_id=loser["id"])
+        body = {"ticket": {"comment": {"body": "x"}, "requester_id": ann["id"]}}
+        ticket = call("POST", "/tickets", body)[1]["ticket"]
+        clock.advance(5)
+        path = f"/organizations/{loser['id']}"
+        status, answer = call("POST", f"{path}/merge", {"organization_merge": {"winner_id": winner["id"]}})
+        made = answer["organization_merge"]
+        assert (status, made["loser_id"], made["winner_id"], made["status"]) == (200, loser["id"], winner["id"], "new")
+        assert call("GET", path)[0] == call("GET", f"{path}/merges")[0] == 404
+        assert call.get(f"/organizations/show_many?ids={loser['id']}")["organizations"] == []
+        kept = call.get(f"/organizations/{winner['id']}")["organization"]
+        assert (kept["domain_names"], kept["notes"]) == (["acme.test", "ink.test"], "acme")
+        (told,) = call.get(f"/organizations/{winner['id']}/merges")["organization_merges"]
+        assert told["status"] == "complete"
+        assert call.get(f"/organization_merges/{made['id']}")["organization_merge"] == told
+        assert call("GET", "/organization_merges/none")[0] == 404
+        assert call.get(f"/users/{ann['id']}")["user"]["organization_id"] == winner["id"]
+        clock.advance(61)
+        deleted = {entry["id"]: bool(entry["deleted_at"]) for entry in _exported(call, "organizations")}
+        assert deleted == {winner["id"]: False, loser["id"]: True}
+        moved = call.get(f"/tickets/{ticket['id']}")["ticket"]
+        assert moved["organization_id"] == winner["id"]
+        assert moved["updated_at"] == ticket["updated_at"], "the system's own change is no ticket event"
+        assert moved["generated_timestamp"] > ticket["generated_timestamp"]
+        stamped = {"priority": "low", "safe_update": True, "updated_stamp": ticket["updated_at"]}
+        assert call("PUT", f"/tickets/{ticket['id']}", {"ticket": stamped})[0] == 200
+
+    def test_what_cannot_be_merged(self, app: ZendeskApp, call: Client) -> None:
+        made = call("POST", "/organizations", {"organization": {"name": "acme"}})[1]["organization"]["id"]
+        body = {"organization_merge": {"winner_id": made}}
+        assert call("POST", f"/organizations/{made}/merge", body)[0] == 422
+        assert call("POST", f"/organizations/{made}/merge", {"organization_merge": {"winner_id": 1}})[0] == 404
+        app.configure(role="agent")
+        assert call("POST", f"/organizations/{made}/merge", body)[0] == 403
+
+
+def _exported(call: Client, name: str) -> Any:
+    return call.get(f"/incremental/{name}?start_time=0")[name]
 
 
 class TestSearch:

@@ -15,12 +15,15 @@ from twoway.state.rows import Link, Observation, receipt_text
 from twoway.state.store import Store
 
 LEFT, RIGHT = Side.LEFT, Side.RIGHT
+NONE: Mapping[Side, list[str]] = {LEFT: [], RIGHT: []}
 NOW = 1_700_000_000_000
 ODD: Values = {"name": 'Ä"\\n\u0000', "note": None, "size": -(2**63), "all": {"name": None, "at": [1, None, "é"]}}
 
 
 @pytest.fixture
-def store() -> Store:
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Two pairs, whose links are worked off one by one."""
+    monkeypatch.setattr(changed_mapping, "_WINDOW", 1)
     store = Store(":memory:", "uid")
     for name in ("one", "two"):
         store.pairs.ensure(name)
@@ -80,6 +83,7 @@ def test_values_go_out_of_that_sides_bases(
     for pair, one in ((1, number), (2, other)):
         store.attention.set_conflicts(pair, one, conflicts, keep=(), now=NOW)
     changed_mapping.forget_values(store.db, 1, fields)
+    changed_mapping.read_anew(store.db, 1, fields, 9, NOW)
     found = known(store, number)
     assert found.bases[LEFT] == {name: value for name, value in ODD.items() if name not in left}
     assert found.bases[RIGHT] == {name: value for name, value in right_side.items() if name not in right}
@@ -109,7 +113,8 @@ def test_nothing_counts_as_read(store: Store) -> None:
         seen(store, pair, RIGHT, "x", marker="m", created=7)
         store.observations.tried(pair, RIGHT, "x")
     before = waits(store, 2, RIGHT, "x")
-    changed_mapping.read_anew(store.db, 1, 9, NOW)
+    changed_mapping.forget_values(store.db, 1, NONE)
+    changed_mapping.read_anew(store.db, 1, NONE, 9, NOW)
     nothing = dict.fromkeys(Side)
     assert known(store, number) == untouched._replace(
         id=number, ids={LEFT: "l1", RIGHT: "r1"}, fps=nothing, versions=nothing
@@ -145,8 +150,9 @@ def test_an_undo_that_was_not_sent_is_not_sent_any_more(store: Store) -> None:
     dropped = [staged(1, State.PLANNED, 7), staged(1, State.HELD, 7)]
     stay = [staged(1, State.SENT, 7), staged(1, State.UNKNOWN, 7), staged(1, State.PLANNED, None)]
     stay.append(staged(2, State.PLANNED, 7))
-    assert changed_mapping.drop_undos(store.db, 1, NOW) == 2
+    assert store.operations.outdate_undos(1, NOW) == 2
     live = store.db.run("SELECT id FROM operation WHERE closed_at IS NULL ORDER BY id").fetchall()
     assert [number for (number,) in live] == stay
     closed = store.db.run("SELECT id, state, closed_at, reason FROM operation WHERE closed_at IS NOT NULL").fetchall()
     assert closed == [(one, "superseded", NOW, "the mapping has changed since") for one in dropped]
+    assert [one for one in (*dropped, *stay) if store.operations.is_withdrawn(one)] == [*dropped, *stay[:2]]

@@ -25,9 +25,10 @@ from twoway.sdk import (
 )
 from twoway_connectors.hubspot.wire import SEARCH, Wire, list_of, merged_ids
 
-LAG = 30_000
-"""Milliseconds by which the index was seen to be late."""
-SETTLED_AFTER = 4 * LAG
+LAG = 300_000
+"""Milliseconds by which the index may be late. HubSpot states no bound; mostly it is a matter of seconds. Others who
+read by it lost records, and go back by minutes: five is the most that one of them found to be needed."""
+SETTLED_AFTER = 2 * LAG
 """Milliseconds, by our clock, from the first sight of the newest change to a read that settles it.
 
 A length of time, not an instant: our clock may be wrong by any amount. It must not leap forward meanwhile."""

@@ -2,6 +2,9 @@
 
 With `objectWriteTraceId` on every input HubSpot writes what it can and answers 207; some mistakes still refuse a whole
 batch (400, 409) and write nothing: then it is halved until the one that is wrong stands alone.
+
+HubSpot's reference lists the trace id among what a result holds, and its examples lack it. Where it is missing, a
+result is told by its id, or else by what no two inputs of a batch have in common: our marker, or the unique property.
 """
 
 import re
@@ -131,10 +134,12 @@ class Writer:
         if not isinstance(results, list):
             raise response.unreadable("something that is not a batch's answer")
         by_id = {str(each["id"]): number for number, each in inputs.items() if "id" in each}
+        by_value = self._by_value(inputs)
         receipts: dict[int, Receipt] = {}
         for result in results:
             number = _number(result.get("objectWriteTraceId"), inputs)
             number = by_id.get(str(result.get("id"))) if number is None else number
+            number = self._created(result, inputs, by_value) if number is None else number
             if number is not None:
                 # The answer holds more than was written, and what it holds besides is no part of this write's outcome.
                 only = frozenset(inputs[number]["properties"]) & frozenset(writes[number].changed)
@@ -151,6 +156,28 @@ class Writer:
         lost = Receipt.unknown("HubSpot's answer to the batch does not mention this record")
         return {number: receipts.get(number, lost) for number in inputs}
 
+    def _by_value(self, inputs: Mapping[int, dict[str, Any]]) -> dict[tuple[str, str], int]:
+        """New records by their marker, and by their value of the unique property."""
+        names = [name for name in (self._wire.marker, self._wire.type.key) if name]
+        return {
+            (name, value): number
+            for number, each in inputs.items()
+            if "id" not in each
+            for name in names
+            if (value := _plain(each["properties"].get(name)))
+        }
+
+    def _created(
+        self, result: Mapping[str, Any], inputs: Mapping[int, Any], by_value: Mapping[tuple[str, str], int]
+    ) -> int | None:
+        """The new record that this result without a trace id is of: one that stands alone is the only one."""
+        properties = result.get("properties") or {}
+        for name, value in properties.items():
+            if (name, _plain(value)) in by_value:
+                return by_value[name, _plain(value)]
+        alone = [number for number, each in inputs.items() if "id" not in each]
+        return alone[0] if len(inputs) == 1 and alone else None
+
     def _done(self, result: Mapping[str, Any], schema: Schema, written: frozenset[str]) -> Receipt:
         try:
             record = self._wire.record(result, schema, written)
@@ -162,6 +189,11 @@ class Writer:
 def _number(trace: object, inputs: Mapping[int, Any]) -> int | None:
     text = str(trace)
     return int(text) if text.isdecimal() and int(text) in inputs else None
+
+
+def _plain(value: object) -> str:
+    """A text as HubSpot compares it where it has to be unique."""
+    return str(value or "").strip().lower()
 
 
 def _told(response: Response) -> Mapping[str, Any]:

@@ -3,7 +3,9 @@
     factory.py    what the configuration takes, and the login
     audience.py   which audience: by name or id, asked for once
     codec.py      the wire ↔ values by field name, and the fields that an audience has
-    listing.py    changes and snapshots, a page at a time
+    listing.py    the audience in the order of its changes, a page at a time
+    feed.py       where the feed of changes stands
+    archived.py   who is archived, and must not be made anew
     writing.py    creates in batches, updates and archiving one by one, and what the answers mean
     members.py    the connector, which puts these together
 

@@ -8,6 +8,7 @@ from twoway.sdk.http import HttpClient
 
 AUDIENCES = 1000
 """Audiences that one request lists; no account has as many."""
+_COUNTS = ("member_count", "unsubscribe_count", "cleaned_count")
 
 
 class Audience:
@@ -18,6 +19,17 @@ class Audience:
         self._account = context.account
         self._wanted = str(context.options.get("audience") or "").strip()
         self._path: str | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the pair file says which audience."""
+        return bool(self._wanted)
+
+    async def members(self) -> int:
+        """How many members Mailchimp's statistics count: those subscribed, unsubscribed and cleaned."""
+        params = {"fields": ",".join(f"stats.{name}" for name in _COUNTS)}
+        stats: dict[str, Any] = (await self._http.request("GET", await self.path(), params=params)).json()["stats"]
+        return sum(int(stats.get(name) or 0) for name in _COUNTS)
 
     async def path(self) -> str:
         """`/lists/{id}`. TellUser, with the audiences that there are, where the option names none or several."""

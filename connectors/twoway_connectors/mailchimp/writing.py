@@ -2,7 +2,8 @@
 
 New members go in batches, each with its tags. A member that exists is changed alone: the batch endpoint would set its
 subscription status, too. Its status is sent only where it opts out, as nothing but the person's own consent may
-subscribe anybody again. Members are archived and never deleted for good: that would bar the address for ever.
+subscribe anybody again. For the same reason an address that is archived is looked up before it is created (see
+`archived`). Members are archived and never deleted for good: that would bar the address for ever.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from twoway.sdk import ConnectorError, Kind, Receipt, Record, TryLater, Write, d
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together
+from twoway_connectors.mailchimp.archived import Archived
 from twoway_connectors.mailchimp.audience import Audience
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
@@ -29,16 +31,19 @@ from twoway_connectors.mailchimp.codec import (
     subscriber_hash,
 )
 
+ONE_BY_ONE = 8
+"""New members that are looked up each by itself: as many requests as an account may have under way."""
 _TAKEN = frozenset({"ERROR_CONTACT_EXISTS", "Member Exists"})
 
 
 class Writer:
     """Writes to one audience. What a record in a receipt holds follows `selection`."""
 
-    def __init__(self, http: HttpClient, audience: Audience, selection: Selection) -> None:
+    def __init__(self, http: HttpClient, audience: Audience, selection: Selection, archived: Archived) -> None:
         self._http = http
         self._audience = audience
         self._selection = selection
+        self._archived = archived
 
     async def create(self, writes: Sequence[Write]) -> list[Receipt]:
         """New members in one request. An address that is there already is told with the id of its member."""
@@ -57,9 +62,21 @@ class Writer:
                 receipts[write.operation] = Receipt.later("another new member of the same batch has the same address")
             else:
                 batch[email] = write
-        if batch:
-            receipts.update(await self._send(list(batch.values())))
+        receipts.update(await self._barred(list(batch.values())))
+        fit = [write for write in batch.values() if write.operation not in receipts]
+        if fit:
+            receipts.update(await self._send(fit))
         return [receipts[write.operation] for write in writes]
+
+    async def _barred(self, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """The receipts of those whose address is archived, or is seen by the way to be taken."""
+        suspects = list(writes)
+        if len(writes) > ONE_BY_ONE:
+            hashes = {write.operation: subscriber_hash(_email(write)) for write in writes}
+            archived = await self._archived.among(hashes.values())
+            suspects = [write for write in writes if hashes[write.operation] in archived]
+        found = await together(self._taken, suspects)
+        return {write.operation: receipt for write, receipt in zip(suspects, found, strict=True) if receipt is not None}
 
     async def _send(self, writes: Sequence[Write]) -> dict[str, Receipt]:
         body = {"members": [_new_member(write) for write in writes], "update_existing": False}
@@ -106,13 +123,17 @@ class Writer:
             return receipts | {write.operation: Receipt.later(str(error)) for write in right}
 
     async def _holder(self, write: Write) -> Receipt:
-        """The receipt of a create whose address is taken: by whom."""
+        """The receipt of a create of which Mailchimp says that its address is taken: by whom."""
         try:
-            member = await self._member(subscriber_hash(_email(write)), f"contact_id,{STATUS}")
+            return await self._taken(write) or Receipt.later("the address was taken, and is no longer")
         except ConnectorError as error:
             return Receipt.duplicate(None, f"the address is taken, and its member could not be read: {error}")
+
+    async def _taken(self, write: Write) -> Receipt | None:
+        """The receipt of a create whose address somebody has, archived or not, by a read by key; None if it is free."""
+        member = await self._member(subscriber_hash(_email(write)), f"contact_id,{STATUS}")
         if member is None:
-            return Receipt.later("the address was taken, and is no longer")
+            return None
         if member[STATUS] == ARCHIVED:
             why = "this address is archived in the audience: unarchive it in Mailchimp, with the consent that takes"
             return Receipt.refused(why, EMAIL)
@@ -127,20 +148,23 @@ class Writer:
             return unfit
         body = encode(write.changed)
         record: Record | None = None
+        member: Mapping[str, Any] | None
         if body:
             path = await self._path(write.id)
             answer = await self._http.request("PATCH", path, json=body, expect=(200, 400, 404))
             if answer.status != 200:
                 return Receipt.gone() if answer.status == 404 else _refused(answer, write)
             member = answer.json()
-            if member[STATUS] == ARCHIVED:
-                # An archived member takes edits, and nobody sees them: to us it is not there.
-                return Receipt.gone()
             record = self._selection.record(member)
+        else:
+            member = await self._member(str(write.id), f"id,{STATUS},{TAGS}")
+        if member is None or member[STATUS] == ARCHIVED:
+            # An archived member takes edits, and nobody sees them: to us it is not there.
+            return Receipt.gone()
         if TAGS not in write.changed:
             return Receipt.done(write.id, record)
         try:
-            refusal = await self._set_tags(write)
+            refusal = await self._set_tags(write, member)
         except ConnectorError as error:
             if record is None:
                 raise
@@ -154,24 +178,24 @@ class Writer:
             write.id, Record(id=str(write.id), values={**values, TAGS: normal_tags(write.changed[TAGS] or ())})
         )
 
-    async def _set_tags(self, write: Write) -> Receipt | None:
-        """Add and remove what differs from the tags before; None if that was done."""
+    async def _set_tags(self, write: Write, member: Mapping[str, Any]) -> Receipt | None:
+        """Add and remove what differs from the tags before; None if that was done. `member` is as it was just shown.
+
+        Of all paths of a member this one takes the hash of its address alone, which changes with the address.
+        """
         wanted = set(normal_tags(write.changed[TAGS] or ()))
         if TAGS in write.previous:
             before = set(normal_tags(write.previous[TAGS] or ()))
         else:
-            member = await self._member(str(write.id), TAGS)
-            if member is None:
-                return Receipt.gone()
             before = {tag["name"] for tag in member[TAGS]}
         steps = [{"name": name, "status": "active"} for name in sorted(wanted - before)]
         steps += [{"name": name, "status": "inactive"} for name in sorted(before - wanted)]
         if not steps:
             return None
-        path = f"{await self._path(write.id)}/tags"
+        path = f"{await self._path(str(member['id']))}/tags"
         answer = await self._http.request("POST", path, json={"tags": steps}, expect=(200, 204, 400, 404))
         if answer.status == 404:
-            return Receipt.gone()
+            return Receipt.later("the member got another address, or went, between two requests")
         return _refused(answer, write) if answer.status == 400 else None
 
     async def archive(self, write: Write) -> Receipt:

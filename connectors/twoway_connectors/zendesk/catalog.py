@@ -37,7 +37,9 @@ class Collection:
     """One collection. `one` is the word that wraps a record, `name` (its plural) the one that wraps a list.
 
     `custom` is the part of a record that holds the custom fields and `definitions` the path that lists them.
-    `by_cursor` tells the two kinds of incremental export apart. `searchable` are the fields that `find` takes.
+    `by_cursor` tells the two kinds of incremental export apart. `searchable` are the fields that `find` takes, and
+    `many_by_key` says whether several external ids can be asked for at once. With `archives` the plain list leaves old
+    records out. `rewrites` are the fields that Zendesk may store otherwise than it was told.
     """
 
     one: str
@@ -50,7 +52,10 @@ class Collection:
     by_cursor: bool = True
     conditional: bool = False
     searchable: frozenset[str] = frozenset()
+    many_by_key: bool = True
     hides_merges: bool = False
+    archives: bool = False
+    rewrites: frozenset[str] = frozenset()
 
     @property
     def path(self) -> str:
@@ -105,6 +110,9 @@ ORGANIZATIONS = Collection(
     kinds=frozenset({Kind.CREATE, Kind.UPDATE, Kind.DELETE}),
     by_cursor=False,
     searchable=frozenset({"name", "external_id"}),
+    # The loser of a merge is deleted. A record of the merge names the winner, but nobody promises that it can still be
+    # asked for by the loser's id: https://developer.zendesk.com/api-reference/ticketing/organizations/organizations/
+    hides_merges=True,
     fields=(
         FieldInfo(name="name", type=FieldType.STRING, label="Name", required=True, unique=True, cleared_by=None),
         _EXTERNAL,
@@ -128,6 +136,13 @@ TICKETS = Collection(
     # A deleted ticket lies in the bin for thirty days: both words are true.
     kinds=frozenset(Kind),
     conditional=True,
+    searchable=frozenset({"external_id"}),
+    many_by_key=False,
+    # From about 120 days after it was closed: https://support.zendesk.com/hc/en-us/articles/4408887617050
+    archives=True,
+    # A ticket also takes the tags of its requester, of their organization and of the options of its fields:
+    # https://support.zendesk.com/hc/en-us/articles/203662006 and .../4408881943194
+    rewrites=frozenset({"tags"}),
     fields=(
         FieldInfo(name="subject", type=FieldType.STRING, label="Subject", cleared_by=None),
         FieldInfo(

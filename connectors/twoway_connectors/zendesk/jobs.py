@@ -1,9 +1,12 @@
-"""Writes in bulk: a job for up to a hundred records, whose results come in the order in which they were sent.
+"""Writes in bulk: a job for up to a hundred records.
 
-A job spares requests, which are few, and tells less: whether each record was written, and not what is stored now.
+A job spares requests, which are few, and tells less: whether each record was written, and not what is stored now. Each
+kind of job has its own form of results: https://developer.zendesk.com/api-reference/ticketing/ticket-management/job_statuses/
+Nobody promises their order.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twoway.sdk import Clock, ConnectorError, Kind, Receipt, TryLater, Write
@@ -18,6 +21,8 @@ PATIENCE = 300_000
 """Milliseconds for which a job is waited for."""
 _FIRST_LOOK, _LONGEST = 1.0, 8.0
 _OVER = frozenset({"completed", "failed", "killed"})
+_ITS_OWN = re.compile("time.?out|internal|unavailable|conflict|too ?many", re.IGNORECASE)
+"""Errors that are about Zendesk and not about the record."""
 _ACTIONS = {Kind.CREATE: ("POST", "create_many"), Kind.UPDATE: ("PUT", "update_many")}
 
 
@@ -58,7 +63,7 @@ class Jobs:
             return [
                 Receipt.unknown(f"the bulk job was accepted, and its end could not be seen: {error}") for _ in writes
             ]
-        return _outcomes(job, writes)
+        return outcomes(job, writes, bodies)
 
     async def _finished(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job at its end, or as it is when the patience is."""
@@ -71,17 +76,54 @@ class Jobs:
         return job
 
 
-def _outcomes(job: dict[str, Any], writes: Sequence[Write]) -> list[Receipt | Refusal]:
+def outcomes(
+    job: Mapping[str, Any], writes: Sequence[Write], bodies: Sequence[Mapping[str, Any]]
+) -> list[Receipt | Refusal]:
+    """What an ended job tells of each write; what it does not tell for certain is `unknown`."""
     results = job.get("results")
     if job["status"] not in _OVER or not isinstance(results, list):
         return [Receipt.unknown(f"the bulk job is {job['status']} and gave no results") for _ in writes]
-    told = {int(result.get("index", place)): result for place, result in enumerate(results)}
-    return [_outcome(told.get(place), write) for place, write in enumerate(writes)]
+    told: dict[int, list[Mapping[str, Any]]] = {}
+    for place, result in enumerate(results):
+        about = _about(result, place, writes, bodies)
+        if about is not None:
+            told.setdefault(about, []).append(result)
+    return [_outcome(told.get(place, []), write) for place, write in enumerate(writes)]
 
 
-def _outcome(result: dict[str, Any] | None, write: Write) -> Receipt | Refusal:
-    if result is None:
-        return Receipt.unknown("the bulk job's results do not mention this record")
-    if result.get("success") or result.get("status") in {"Created", "Updated"}:
-        return Receipt.done(str(result.get("id") or write.id))
-    return Refusal.of_result(result)
+def _about(
+    result: Mapping[str, Any], place: int, writes: Sequence[Write], bodies: Sequence[Mapping[str, Any]]
+) -> int | None:
+    """Which of the writes a result is about: by its id, its index or its keys; None where it does not tell.
+
+    A create that was refused has no id; some jobs then tell its place under that name.
+    """
+    told = str(result.get("id"))
+    if writes[0].kind is not Kind.CREATE:
+        known = [at for at, write in enumerate(writes) if write.id == told]
+        if known:
+            return known[0]
+    index = result.get("index")
+    if index is None and result.get("error") and told == str(place):
+        index = place
+    if index is not None:
+        return int(index) if str(index).isdigit() and int(index) < len(writes) else None
+    for key in ("external_id", "email"):
+        value = str(result.get(key) or "").casefold()
+        known = [at for at, body in enumerate(bodies) if value and str(body.get(key)).casefold() == value]
+        if len(known) == 1:
+            return known[0]
+    return None
+
+
+def _outcome(results: Sequence[Mapping[str, Any]], write: Write) -> Receipt | Refusal:
+    if len(results) != 1:
+        return Receipt.unknown(f"the bulk job has {len(results)} results for this record")
+    (result,) = results
+    error = result.get("error")
+    failed = error or result.get("success") is False or str(result.get("status")).lower() == "failed"
+    if not failed and (write.id or result.get("id")):
+        return Receipt.done(str(write.id or result["id"]))
+    if isinstance(error, str) and error and not _ITS_OWN.search(error):
+        return Refusal.of_result(result)
+    return Receipt.unknown(f"the bulk job does not say whether this record was written: {error or 'no id, no error'}")

@@ -8,6 +8,7 @@ from twoway.sdk.http import HttpClient
 from twoway.sdk.together import together
 from twoway_connectors.zendesk.catalog import Collection
 from twoway_connectors.zendesk.codec import Codec
+from twoway_connectors.zendesk.listing import page
 
 EXTERNAL_ID = "external_id"
 SEVERAL = 100
@@ -51,8 +52,10 @@ class Reader:
             raise TellUser(
                 f"Zendesk finds no {self._collection.name} by {field}; the fields to find them by are: {valid}"
             )
-        if field == EXTERNAL_ID:
+        if field == EXTERNAL_ID and self._collection.many_by_key:
             return await self._by_external_id(values)
+        if field == EXTERNAL_ID:
+            return dict(zip(values, await together(self._listed, values), strict=True))
         found = await together(lambda value: self.holders(field, value), values)
         wanted = (str(value).strip().casefold() for value in values)
         return {
@@ -71,6 +74,16 @@ class Reader:
                 if is_live(entry):
                     ids.setdefault(str(entry[EXTERNAL_ID]).casefold(), []).append(str(entry["id"]))
         return {value: ids.get(str(value).casefold(), []) for value in values}
+
+    async def _listed(self, value: Raw) -> list[str]:
+        """All the records with this external id, from a list of these: of tickets several may have the same."""
+        text = "" if value is None else str(value).strip()
+        found: list[str] = []
+        cursor, last = None, not text
+        while not last:
+            shown, cursor, last = await page(self._http, self._collection, cursor, external_id=text)
+            found += [str(entry["id"]) for entry in shown if is_live(entry) and entry.get(EXTERNAL_ID) == text]
+        return found
 
     async def holders(self, field: str, value: Raw) -> list[dict[str, Any]]:
         """The live records that Zendesk finds by a key, secondary e-mail addresses among them."""

@@ -28,7 +28,7 @@ from twoway_connectors.zendesk.catalog import COLLECTIONS, USERS, Collection
 from twoway_connectors.zendesk.codec import Codec, describe_custom
 from twoway_connectors.zendesk.hooks import ids_of
 from twoway_connectors.zendesk.jobs import LARGEST, PATIENCE, Jobs
-from twoway_connectors.zendesk.listing import beginning, export, page
+from twoway_connectors.zendesk.listing import beginning, everything, export, page
 from twoway_connectors.zendesk.reading import EXTERNAL_ID, SEVERAL, Reader, is_live
 from twoway_connectors.zendesk.writing import Writer
 
@@ -69,6 +69,8 @@ class Records:
             # Users are listed as inactive and tickets as deleted. Of organizations Zendesk does not promise it.
             feed_deletions=collection.by_cursor,
             hides_merges=collection.hides_merges,
+            # An export is behind by a minute.
+            snapshot=Consistency.LAGGING if collection.archives else Consistency.CONSISTENT,
             lag=LAG,
             find=Consistency.LAGGING if collection.searchable else Consistency.NONE,
             find_fields=collection.searchable | ({MARKER} if marks else frozenset()),
@@ -79,6 +81,7 @@ class Records:
             created_times=True,
             receipt=ReceiptShape.RECORD if jobs is None else ReceiptShape.NOTHING,
             resolution=1_000,
+            rewrites=collection.rewrites,
         )
 
     @property
@@ -128,8 +131,9 @@ class Records:
         )
 
     async def snapshot(self, cursor: str | None) -> Page:
-        """All records by id, a hundred a page."""
-        found = await page(self._http, self._collection, cursor)
+        """All records by id, a hundred a page; tickets by export, a thousand a page."""
+        listing = everything if self._collection.archives else page
+        found = await listing(self._http, self._collection, cursor)
         return Page(
             records=[self._codec.record(shown) for shown in found.shown if is_live(shown)],
             cursor=found.cursor,

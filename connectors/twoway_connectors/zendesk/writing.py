@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from twoway.sdk import ConnectorError, Kind, Receipt, Record, Write
+from twoway.sdk import ConnectorError, Fetched, Kind, Receipt, Record, TryLater, Write
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together, written_together
@@ -16,6 +16,7 @@ from twoway_connectors.zendesk.reading import EXTERNAL_ID, Reader
 
 _NOT_MADE = (400, 409, 422)
 _REFUSED = (*_NOT_MADE, 404)
+_MOVED = "the record was changed since it was read"
 
 
 class Writer:
@@ -52,6 +53,8 @@ class Writer:
             outcomes = await self._jobs.run(writes, bodies)
             if outcomes is not None:
                 return await self._receipts(writes, outcomes)
+        if kind is Kind.UPDATE and self._collection.conditional:
+            return await self._update_as_seen(writes)
         one = {Kind.CREATE: self._create, Kind.UPDATE: self._update}.get(kind, self._delete)
         return await written_together(one, writes)
 
@@ -123,6 +126,25 @@ class Writer:
             return Receipt.unknown(f"the e-mail address was changed, the other fields were not: {receipt.why}")
         return Receipt.done(write.id, Record(id=str(write.id), values={**receipt.record.values, **address}))
 
+    async def _update_as_seen(self, writes: Sequence[Write]) -> list[Receipt]:
+        """Updates, but for those of records that are no longer at the version that was asked for.
+
+        Zendesk itself compares times, which count seconds, and which its own changes by rule do not move. So what the
+        records hold is compared first, and the times are for what comes in between.
+        """
+        ids = [str(write.id) for write in writes if write.version is not None]
+        try:
+            found = await self._reader.fetch(ids)
+        except TryLater as error:
+            # It was a look: nothing was written, whatever became of the answer.
+            error.sent = False
+            raise
+
+        async def one(write: Write) -> Receipt:
+            return _past(write, found.get(str(write.id))) or await self._update(write)
+
+        return await written_together(one, writes)
+
     async def _put(self, write: Write, body: dict[str, Any]) -> Receipt:
         path = f"{self._collection.path}/{write.id}"
         try:
@@ -136,11 +158,9 @@ class Writer:
     async def _delete(self, write: Write) -> Receipt:
         if self._collection.conditional and write.version is not None:
             # Zendesk deletes without conditions: what can be done is to look first.
-            found = (await self._reader.fetch([str(write.id)]))[str(write.id)]
-            if not isinstance(found, Record):
-                return Receipt.gone()
-            if found.version != write.version:
-                return Receipt.moved("the record was changed since it was read")
+            found = await self._reader.fetch([str(write.id)])
+            if past := _past(write, found[str(write.id)]):
+                return past
         answer = await self._http.request("DELETE", f"{self._collection.path}/{write.id}", expect=(200, 204, *_REFUSED))
         if answer.status in {200, 204}:
             return Receipt.done(write.id)
@@ -173,7 +193,7 @@ class Writer:
             case 404:
                 return Receipt.gone()
             case 409:
-                return Receipt.moved("the record was changed since it was read")
+                return Receipt.moved(_MOVED)
             case _:
                 return await self._refused(Refusal(answer.json()), write)
 
@@ -202,3 +222,12 @@ class Writer:
             if len(found) == 1:
                 return str(found[0]["id"])
         return None
+
+
+def _past(write: Write, found: Fetched | None) -> Receipt | None:
+    """The receipt of a write to a record that is not at the version that was asked for; None if it is, or none was."""
+    if write.version is None:
+        return None
+    if not isinstance(found, Record):
+        return Receipt.gone()
+    return None if found.version == write.version else Receipt.moved(_MOVED)

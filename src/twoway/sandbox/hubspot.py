@@ -8,6 +8,9 @@ Settings (defaults in `HubSpotApp.defaults`):
   which 0 turns each off
 - `search_cap`: how many results of one search can be paged through (10,000)
 - `shuffle_batches`: a batch's results come in another order than its inputs (on: HubSpot promises none)
+- `merges_anew`: two contacts or companies that are merged become a new record, to which both ids lead: so HubSpot does
+  since 2025, and always did with deals; off: the primary one is left, with its id, as records merged before then show
+- `trace_ids`: results of batches repeat the `objectWriteTraceId` of their input (on: HubSpot's examples for v3 lack it)
 - `lifecycle_forward_only`: an API write that moves `lifecyclestage` back is dropped in silence (on)
 
 Batches: without `objectWriteTraceId` on every input, one input that is refused refuses the batch, and nothing of it is
@@ -53,6 +56,8 @@ class HubSpotApp(VendorApp):
         "daily_limit": 250_000,
         "search_cap": 10_000,
         "shuffle_batches": True,
+        "merges_anew": False,
+        "trace_ids": True,
         "lifecycle_forward_only": True,
     }
     demo: ClassVar[Mapping[str, Setting]] = {"index_lag": 1.0}
@@ -90,6 +95,7 @@ class HubSpotApp(VendorApp):
         self._search_burst = SlidingWindow(int(self.number("search_limit")), 1.0)
         for objects in self.objects.values():
             objects.lifecycle_forward_only = self.flag("lifecycle_forward_only")
+            objects.merges_anew = self.flag("merges_anew") or objects.type == "deals"
 
     def authorise(self, call: Call) -> None:
         if call.header("authorization") != f"Bearer {self.text('token')}":
@@ -234,8 +240,8 @@ class HubSpotApp(VendorApp):
             raise not_found(call)
         if winner is loser:
             raise error(call, 400, "VALIDATION_ERROR", "An object cannot be merged with itself")
-        objects.merge(winner, loser, call.by)
-        return Answer(200, objects.wire(winner, winner.version()))
+        left = objects.merge(winner, loser, call.by)
+        return Answer(200, objects.wire(left, left.version()))
 
     def _gdpr_delete(self, call: Call) -> Answer:
         objects = self.objects_of(call)
@@ -303,7 +309,10 @@ class HubSpotApp(VendorApp):
         return objects.wire(record, record.version(), ["hs_merged_object_ids", *record.fields])
 
     def human(self, **edit: Any) -> Any:
-        """`merge`: the record `id` goes into the record `into`. ValueError for what HubSpot's own pages refuse."""
+        """`merge`: the record `id` goes into the record `into`; the answer is what is left of both.
+
+        ValueError for what HubSpot's own pages refuse.
+        """
         return self._edit(**edit)
 
     def _edit(
@@ -335,8 +344,7 @@ class HubSpotApp(VendorApp):
                 winner = objects.records.get(int(into))
                 if winner is None or winner is record:
                     raise ValueError(f"no record to merge into: {into}")
-                objects.merge(winner, record, HUMAN)
-                record = winner
+                record = objects.merge(winner, record, HUMAN)
             case _:
                 raise ValueError(f"no such kind of edit: {kind!r}")
         return self.show(collection, record)

@@ -107,7 +107,7 @@ class Batches:
             shape = objects.wire(written, written.version(), list(properties))
             if action == "upsert":
                 shape["new"] = record is None
-            if each.get("objectWriteTraceId"):
+            if each.get("objectWriteTraceId") and self._app.flag("trace_ids"):
                 shape["objectWriteTraceId"] = str(each["objectWriteTraceId"])
             results.append(shape)
         return self._answer(201 if action == "create" else 200, results, errors)

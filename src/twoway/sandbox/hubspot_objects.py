@@ -29,6 +29,7 @@ class Objects:
         self.records = records
         self.properties = standard(object_type)
         self.lifecycle_forward_only = True
+        self.merges_anew = False
         # property → value → id, of live records only: an archived contact gives its e-mail free.
         self._owners: dict[str, dict[str, int]] = {each.name: {} for each in self.properties.values() if each.unique}
 
@@ -164,8 +165,11 @@ class Objects:
         self._disown(record)
         self.records.purge(record, by)
 
-    def merge(self, winner: Record, loser: Record, by: By) -> None:
-        """The winner keeps its values, and takes the loser's where it has none; e-mails become secondary ones."""
+    def merge(self, winner: Record, loser: Record, by: By) -> Record:
+        """The winner keeps its values, and takes the loser's where it has none; e-mails become secondary ones.
+
+        What is left of them is the winner, or with `merges_anew` a new record, to which both ids lead.
+        """
         changes = {name: value for name, value in loser.fields.items() if value and not winner.fields.get(name)}
         if self.type == "contacts":
             primary = winner.fields.get("email") or changes.get("email")
@@ -174,8 +178,14 @@ class Objects:
             changes["hs_additional_emails"] = ";".join(others) or None
         self._disown(loser)
         self._disown(winner)
-        self.records.merge(winner, loser, changes, by)
-        self._own(winner)
+        left = winner
+        if self.merges_anew:
+            fields = {name: value for name, value in {**winner.fields, **changes}.items() if value}
+            left = self.records.merge_anew((winner, loser), fields, by)
+        else:
+            self.records.merge(winner, loser, changes, by)
+        self._own(left)
+        return left
 
     def load(self, entry: Mapping[str, Any], created: float | None, modified: float | None) -> None:
         """Seed one record: `{"id"?, "properties": {...}}`, values as they are stored."""

@@ -248,6 +248,20 @@ class Collection:
         moved["_merged"] = (None, self._show_id(loser))
         self._write(winner, by, "merge", moved)
 
+    def merge_anew(self, records: tuple[Record, ...], fields: dict[str, Any], by: By) -> Record:
+        """A new record of these, which are deleted and whose ids lead to it. One log entry, the new record's."""
+        made = self._insert(fields, None, min(record.created for record in records), None)
+        made.who = by.who
+        self._stamp(made)
+        for record in records:
+            self._remember(record, record.fields, by, deleted=True)
+            self.aliases[record.id] = made.id
+            made.merged = (*made.merged, *record.merged, record.id)
+        values = {name: (None, value) for name, value in made.fields.items()}
+        merged = ",".join(self._show_id(record) for record in records)
+        self._write(made, by, "merge", {**values, "_merged": (None, merged)})
+        return made
+
     def _insert(
         self, fields: dict[str, Any], record_id: int | None, created: float | None, modified: float | None
     ) -> Record:

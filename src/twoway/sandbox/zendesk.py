@@ -61,8 +61,8 @@ class ZendeskApp(Account):
     def human(self, **edit: Any) -> Any:
         """What an agent does in the browser; see the kit for the arguments.
 
-        A user's `email` is there the primary address, and is changed. `restore` is for tickets, `merge` for users:
-        ValueError for what nobody can do in the product.
+        A user's `email` is there the primary address, and is changed. `restore` is for tickets, `merge` for users
+        and organizations: ValueError for what nobody can do in the product.
         """
         self.jobs.settle()
         return self._edit(**edit)
@@ -97,6 +97,9 @@ class ZendeskApp(Account):
             case "merge" if collection == "users":
                 record = self.users.live(str(into))
                 self.users.merge(self.users.live(str(id)), record, HUMAN)
+            case "merge" if collection == "organizations":
+                record = rules.live(into)
+                self.merge_organizations(rules.live(id), record, HUMAN)
             case _:
                 raise ValueError(f"nobody can {kind} {collection} in Zendesk")
         return self.show(collection, record)

@@ -31,7 +31,7 @@ from twoway.sandbox.zendesk_errors import (
 )
 from twoway.sandbox.zendesk_fields import FieldCatalog, Kind
 from twoway.sandbox.zendesk_jobs import Job, Jobs, WorkClock
-from twoway.sandbox.zendesk_organizations import Organizations
+from twoway.sandbox.zendesk_organizations import Merge, Organizations
 from twoway.sandbox.zendesk_paging import Exports, Table
 from twoway.sandbox.zendesk_people import Users
 from twoway.sandbox.zendesk_search import Index
@@ -89,6 +89,8 @@ class Account(VendorApp):
         "job_limit": 30,
         "job_queue_seconds": 1.0,
         "job_record_seconds": 0.05,
+        # Seconds after which a closed ticket is archived: plain lists leave it out from then on.
+        "archive_after": 120 * 86400.0,
     }
 
     def __init__(self, *, clock: Clock | None = None, settings: Mapping[str, Any] | None = None, seed: int = 0) -> None:
@@ -268,6 +270,20 @@ class Account(VendorApp):
         for user in members:
             if not user.deleted:
                 self.users.records.update(user, {"organization_id": None}, by)
+
+    def merge_organizations(self, loser: Record, winner: Record, by: By) -> Merge:
+        """Merges an organization into another one, with its users and tickets."""
+        made = self.organizations.merge(loser, winner, by)
+        for user in [user for user in self.users.records if user.fields.get("organization_id") == loser.id]:
+            if not user.deleted:
+                self.users.records.update(user, {"organization_id": winner.id}, by)
+        for ticket in [ticket for ticket in self.tickets.records if ticket.fields.get("organization_id") == loser.id]:
+            self.tickets.update_by_system(ticket, {"organization_id": winner.id}, by)
+        return made
+
+    def archived(self, ticket: Record) -> bool:
+        """Whether a ticket has been closed for so long that plain lists leave it out."""
+        return ticket.fields.get("status") == "closed" and self.now() - ticket.modified >= self.number("archive_after")
 
     def start_job(self, kind: str, action: str) -> Job:
         """A new bulk job, or 429."""

@@ -1,14 +1,17 @@
-"""The routes of organizations, tickets, tags and custom fields in the Zendesk look-alike."""
+"""The routes of organizations, tickets, tags and custom fields in the Zendesk look-alike.
+
+A ticket that is archived is left out of `/tickets`, and of no other endpoint.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twoway.sandbox.kit import Answer, By, Call, Record
 from twoway.sandbox.zendesk_account import Account, Rules, base, batch, few, inner
-from twoway.sandbox.zendesk_errors import bad_request
+from twoway.sandbox.zendesk_errors import bad_request, not_found
 from twoway.sandbox.zendesk_fields import FieldCatalog
 from twoway.sandbox.zendesk_jobs import Task
 from twoway.sandbox.zendesk_paging import listing, offset_page
@@ -35,6 +38,9 @@ class OrganizationRoutes:
         serve("POST", "/organizations/create_or_update", self.create_or_update)
         serve("PUT", "/organizations/{id}", self.update)
         serve("DELETE", "/organizations/{id}", self.delete)
+        serve("POST", "/organizations/{id}/merge", self.merge)
+        serve("GET", "/organizations/{id}/merges", self.merges)
+        serve("GET", "/organization_merges/{id}", self.read_merge)
 
     def list(self, call: Call) -> Any:
         """All organizations."""
@@ -61,7 +67,8 @@ class OrganizationRoutes:
         if "external_ids" in call.query:
             found = [self._organizations.by_external_id(value) for value in few(call.values("external_ids"))]
         else:
-            found = [records.get(int(value)) for value in few(call.values("ids")) if value.isdigit()]
+            numbers = [int(value) for value in few(call.values("ids")) if value.isdigit()]
+            found = [records.get(number, follow=False) for number in numbers]
         unique = {record.id: record for record in found if record is not None and not record.deleted}
         return offset_page(call, "organizations", unique.values(), self._shown(call))
 
@@ -92,6 +99,30 @@ class OrganizationRoutes:
         """204."""
         self._account.delete_organization(self._organizations.live(call.params["id"]), call.by)
         return Answer(204)
+
+    def merge(self, call: Call) -> Any:
+        """Merges the organization of the path into `winner_id` of the body; 404, 422, or 403 but for administrators."""
+        self._account.admins_only()
+        loser = self._organizations.live(call.params["id"])
+        winner = self._organizations.live(inner(call, "organization_merge").get("winner_id"))
+        made = self._account.merge_organizations(loser, winner, call.by)
+        return {"organization_merge": self._organizations.render_merge(made, base(call), "new")}
+
+    def merges(self, call: Call) -> Any:
+        """The merges in which an organization took part. 404 for one that was merged away: nobody promises more."""
+        self._account.admins_only()
+        number = self._organizations.live(call.params["id"]).id
+        found = [made for made in self._organizations.merges if number in {made.loser, made.winner}]
+        shown = [self._organizations.render_merge(made, base(call)) for made in found]
+        return {"organization_merges": shown, "meta": {"has_more": False}, "links": {"prev": None, "next": None}}
+
+    def read_merge(self, call: Call) -> Any:
+        """One merge by its id, or 404."""
+        self._account.admins_only()
+        for made in self._organizations.merges:
+            if made.id == call.params["id"]:
+                return {"organization_merge": self._organizations.render_merge(made, base(call))}
+        raise not_found()
 
     def _shown(self, call: Call) -> Callable[[Record], dict[str, Any]]:
         start = base(call)
@@ -124,12 +155,24 @@ class TicketRoutes:
         serve("PUT", "/deleted_tickets/{id}/restore", self.restore)
 
     def list(self, call: Call) -> Any:
-        """All tickets, by external id where the query says so."""
+        """All tickets that are not archived, by external id where the query says so.
+
+        By offset also in the order of `sort_by=updated_at`, upwards, or downwards with `sort_order=desc`.
+        """
         external = call.query.get("external_id")
 
         def keep(record: Record) -> bool:
-            return not record.deleted and (not external or record.fields.get("external_id") == external)
+            return not (record.deleted or self._account.archived(record)) and (
+                not external or record.fields.get("external_id") == external
+            )
 
+        if call.query.get("sort_by") == "updated_at" and not any(name.startswith("page[") for name in call.query):
+            found = sorted(
+                filter(keep, self._tickets.records),
+                key=lambda record: (self._tickets.updated_at(record), record.id),
+                reverse=call.query.get("sort_order") == "desc",
+            )
+            return offset_page(call, "tickets", found, self._shown(call))
         return listing(call, "tickets", self._tickets.records, keep, self._shown(call))
 
     def count(self, call: Call) -> Any:  # noqa: ARG002 - a handler's signature
@@ -235,7 +278,7 @@ class BulkRoutes:
     def create_many(self, call: Call) -> Any:
         """A job over the list in the body."""
         tasks = [self._creating(body, call.by) for body in batch(call, f"{self._name}s")]
-        return self._start(call, "Create", "create", tasks)
+        return self._start(call, "Create", "create", tasks, [None] * len(tasks))
 
     def update_many(self, call: Call) -> Any:
         """A job over the list in the body, each with its id, or one change for all of `ids`."""
@@ -244,19 +287,20 @@ class BulkRoutes:
             pairs = [(value, body) for value in few(call.values("ids"))]
         else:
             pairs = [(str(body.get("id")), body) for body in batch(call, f"{self._name}s")]
-        return self._start(call, "Update", "update", [self._updating(key, body, call.by) for key, body in pairs])
+        tasks = [self._updating(key, body, call.by) for key, body in pairs]
+        return self._start(call, "Update", "update", tasks, [key for key, _ in pairs])
 
     def destroy_many(self, call: Call) -> Any:
         """A job over `ids`."""
-        tasks = [self._deleting(value, call.by) for value in few(call.values("ids"))]
-        return self._start(call, "Delete", "delete", tasks)
+        ids = few(call.values("ids"))
+        return self._start(call, "Delete", "delete", [self._deleting(value, call.by) for value in ids], ids)
 
-    def _start(self, call: Call, verb: str, action: str, tasks: list[Task]) -> Any:
+    def _start(self, call: Call, verb: str, action: str, tasks: list[Task], ids: Sequence[str | None]) -> Any:
         job = self._account.start_job(f"Bulk {verb} {self._name.capitalize()}", action)
-        for task in tasks:
+        for task, reference in zip(tasks, ids, strict=True):
             # Before each record: a request that dies midway leaves a job with the records before it.
             call.step()
-            job.add(task)
+            job.add(task, reference)
         return self._account.job_body(call, job)
 
     def _creating(self, body: dict[str, Any], by: By) -> Task:

@@ -3,6 +3,11 @@
 There is one worker: a job waits `queue_seconds`, and for the jobs before it, then does a record every
 `record_seconds`. Nothing runs in the background: `Jobs.settle` does what is due by the clock, each record at its
 own instant, and is called before anything looks at the records.
+
+Results have another form for each kind of job. A bulk create tells the new `id` and the `index` of the record in the
+request, and nothing else. A bulk update or delete tells the `id`, the `action`, `success` and the `status`, in no order
+that is promised: here by id. A bulk create-or-update tells `id`, `status` and keys, and of what it refused its place
+in the request, as `id`.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from twoway.sandbox.kit import Clock
 from twoway.sandbox.zendesk_errors import ZendeskError, not_found, too_many_jobs
 
 Task = Callable[[], dict[str, Any]]
+"""Does one record; gives its `id`, `status` and keys, or raises `ZendeskError`."""
 KEPT = 1000
 """Jobs that can be asked for; older ones are forgotten."""
 
@@ -36,7 +42,7 @@ class WorkClock:
 
 
 class Job:
-    """One bulk request. Each task does one record and gives its result, or raises `ZendeskError`."""
+    """One bulk request. `action` is create, update, delete or upsert."""
 
     def __init__(self, job_id: str, kind: str, action: str, start: float, pace: float) -> None:
         self.id = job_id
@@ -45,11 +51,15 @@ class Job:
         self.start = start
         self.pace = pace
         self.tasks: list[Task] = []
+        self.ids: list[int | None] = []
+        """The records by id, as far as the request named them."""
         self.results: list[dict[str, Any]] = []
 
-    def add(self, task: Task) -> None:
-        """One more record."""
+    def add(self, task: Task, reference: Any = None) -> None:
+        """One more record; `reference` is the id by which the request names it."""
+        text = str(reference)
         self.tasks.append(task)
+        self.ids.append(int(text) if text.isdigit() else None)
 
     @property
     def end(self) -> float:
@@ -59,14 +69,36 @@ class Job:
     def run_next(self) -> None:
         """Does one record, and keeps its result."""
         index = len(self.results)
-        result: dict[str, Any] = {"index": index, "action": self.action}
         try:
-            result.update(self.tasks[index]())
-            result["success"] = True
+            self.results.append(self._done(index, self.tasks[index]()))
         except ZendeskError as error:
-            text = error.summary()
-            result.update(status="Failed", success=False, error=error.code(), details=text, errors=text)
-        self.results.append(result)
+            told = {"error": error.code(), "details": error.summary()}
+            self.results.append({**self._failed(index), **told})
+
+    def _done(self, index: int, made: dict[str, Any]) -> dict[str, Any]:
+        match self.action:
+            case "create":
+                return {"id": made["id"], "index": index}
+            case "upsert":
+                return made
+            case _:
+                return {"id": made["id"], "action": self.action, "success": True, "status": made["status"]}
+
+    def _failed(self, index: int) -> dict[str, Any]:
+        match self.action:
+            case "create":
+                return {"index": index}
+            case "upsert":
+                return {"id": index, "status": "Failed"}
+            case _:
+                named = {"index": index} if self.ids[index] is None else {"id": self.ids[index]}
+                return {**named, "action": self.action, "success": False, "status": "Failed"}
+
+    def told(self) -> list[dict[str, Any]]:
+        """The results, as the job tells them."""
+        if self.action in {"create", "upsert"}:
+            return self.results
+        return sorted(self.results, key=lambda result: result.get("id", 0))
 
 
 class Jobs:
@@ -82,7 +114,7 @@ class Jobs:
     def open(self, kind: str, action: str, limit: int) -> Job:
         """A new job, without records yet; 429 if `limit` jobs wait or work already.
 
-        `kind` names the job's type, `action` goes into each result (`create`, `update`, `delete`, `upsert`).
+        `kind` names the job's type, `action` (create, update, delete, upsert) says which form its results have.
         """
         self.settle()
         if len(self._open) >= limit:
@@ -135,7 +167,7 @@ class Jobs:
         over = done == len(job.tasks) and self._clock.now() >= job.start
         status, message = "queued", None
         if over:
-            failed = bool(job.results) and not any(result["success"] for result in job.results)
+            failed = bool(job.results) and all("error" in result for result in job.results)
             status = "failed" if failed else "completed"
             message = f"{status.capitalize()} at {stamp(job.end)}"
         elif self._clock.now() >= job.start:
@@ -148,5 +180,5 @@ class Jobs:
             "progress": done,
             "status": status,
             "message": message,
-            "results": job.results if over else None,
+            "results": job.told() if over else None,
         }

@@ -1,12 +1,14 @@
 """The organizations of the Zendesk look-alike: their rules, and how the API shows them.
 
 Custom fields are kept as `organization_fields.KEY`. An organization that was deleted stays in the collection, for
-the incremental export; every other reader skips it.
+the incremental export; every other reader skips it. So it is with the loser of a merge: only the merge's own record
+tells into which organization it went.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from twoway.sandbox.kit import By, Collection, Record, iso_seconds
@@ -26,6 +28,15 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A merge of two organizations, by their ids."""
+
+    id: str
+    loser: int
+    winner: int
+
+
 class Organizations:
     """The rules of organizations over their `Collection`."""
 
@@ -33,13 +44,14 @@ class Organizations:
         self.records = records
         self.catalog = catalog
         self.deleted = 0
+        self.merges: list[Merge] = []
         self._by_name: dict[str, int] = {}
         self._by_external: dict[str, int] = {}
 
     def live(self, reference: Any) -> Record:
         """The organization by id; 404 if there is none, or it is deleted."""
         text = str(reference)
-        record = self.records.get(int(text)) if text.isdigit() else None
+        record = self.records.get(int(text), follow=False) if text.isdigit() else None
         if record is None or record.deleted:
             raise not_found()
         return record
@@ -49,7 +61,7 @@ class Organizations:
         if not reference:
             return None
         text = str(reference)
-        record = self.records.get(int(text)) if text.isdigit() else None
+        record = self.records.get(int(text), follow=False) if text.isdigit() else None
         if record is None or record.deleted:
             raise record_invalid({"organization": [detail("Organization: is invalid")]})
         return record.id
@@ -57,12 +69,12 @@ class Organizations:
     def by_external_id(self, external_id: Any) -> Record | None:
         """The organization with this external id, without regard to case."""
         number = self._by_external.get(str(external_id).lower())
-        return None if number is None else self.records.get(number)
+        return None if number is None else self.records.get(number, follow=False)
 
     def by_name(self, name: str) -> Record | None:
         """The organization of that name, without regard to case."""
         number = self._by_name.get(name.strip().lower())
-        return None if number is None else self.records.get(number)
+        return None if number is None else self.records.get(number, follow=False)
 
     def named(self, name: str, by: By) -> int:
         """The id of the organization of that name, which is made if there is none."""
@@ -104,6 +116,33 @@ class Organizations:
         self._forget(record)
         self.deleted += 1
         self.records.delete(record, by)
+
+    def merge(self, loser: Record, winner: Record, by: By) -> Merge:
+        """The winner takes the loser's domains and keeps all its own values; the loser is deleted. 422 with itself.
+
+        The original queues a job; here it is done at once. The users and tickets are the account's matter.
+        """
+        if loser is winner:
+            raise record_invalid({"winner_id": [detail("Winner: is invalid")]})
+        domains = list(winner.fields.get("domain_names", ()))
+        domains += [domain for domain in loser.fields.get("domain_names", ()) if domain not in domains]
+        self._forget(loser)
+        self.deleted += 1
+        self.records.merge(winner, loser, {"domain_names": domains} if domains else {}, by)
+        made = Merge(f"01MERGE{len(self.merges) + 1:019}", loser.id, winner.id)
+        self.merges.append(made)
+        return made
+
+    @staticmethod
+    def render_merge(made: Merge, base: str, status: str = "complete") -> dict[str, Any]:
+        """The organization_merge object of the API; `status` is new, in progress, error or complete."""
+        return {
+            "id": made.id,
+            "loser_id": made.loser,
+            "winner_id": made.winner,
+            "status": status,
+            "url": f"{base}/organization_merges/{made.id}.json",
+        }
 
     def render(self, record: Record, base: str) -> dict[str, Any]:
         """The organization object of the API; `base` is the URL up to and with `/api/v2`."""

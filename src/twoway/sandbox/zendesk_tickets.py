@@ -2,6 +2,9 @@
 
 Custom fields are kept as `custom_fields.ID`. A deleted ticket stays in the collection, for the incremental export
 and `/deleted_tickets`.
+
+A ticket has two times: `generated_timestamp`, by which exports go, moves with every change, `updated_at` only with
+those that make a ticket event. What the system changes by itself makes none.
 """
 
 from __future__ import annotations
@@ -59,6 +62,12 @@ class Tickets:
         self._organizations = organizations
         self._next_id = next_id
         self._caller = caller
+        # Ticket → `updated_at`, where the latest change was the system's.
+        self._updated: dict[int, float] = {}
+
+    def updated_at(self, record: Record) -> float:
+        """The time of the latest change that made a ticket event, in whole seconds since the epoch."""
+        return self._updated.get(record.id, record.modified)
 
     def get(self, reference: Any) -> Record:
         """The ticket by id, a deleted one too; 404 if there is none."""
@@ -78,7 +87,8 @@ class Tickets:
     def create(self, body: Mapping[str, Any], by: By) -> Record:
         """A new ticket: `comment` or `description`, and who asks, as `requester_id` or `requester` {name, email}.
 
-        A requester whose e-mail is not known becomes a new user. 422 without a text or with a bad value.
+        A requester whose e-mail is not known becomes a new user. The ticket takes the tags of its requester and of the
+        organization, too. 422 without a text or with a bad value.
         """
         text = self._text(body) or str(body.get("description") or "")
         if not text.strip():
@@ -95,6 +105,8 @@ class Tickets:
         if changes.get("organization_id") is None:
             owner = self._users.get(changes["requester_id"])
             changes["organization_id"] = owner.fields.get("organization_id")
+        tags = {*changes.get("tags", ()), *self._inherited(changes)}
+        changes.update({"tags": sorted(tags)} if tags else {})
         return self.records.create({k: v for k, v in changes.items() if v != DEFAULTS.get(k)}, by)
 
     def load(self, given: dict[str, Any], *, record_id: int | None, created: float, modified: float) -> Record:
@@ -107,14 +119,15 @@ class Tickets:
     def update(self, record: Record, body: Mapping[str, Any], by: By) -> None:
         """Changes a ticket, and adds `comment` to it.
 
-        With `safe_update`, 409 unless `updated_stamp` is the ticket's `updated_at`, or later. 422 for a closed one.
+        With `safe_update`, 409 unless `updated_stamp` is the ticket's `updated_at`, or later: so a change in that very
+        second passes, and one that moved no `updated_at`. 422 for a closed ticket.
         """
         if str(body.get("safe_update")).lower() == "true":
             try:
                 stamp = parse_time(str(body.get("updated_stamp")))
             except ValueError:
                 raise update_conflict() from None
-            if stamp < int(record.modified):
+            if stamp < int(self.updated_at(record)):
                 raise update_conflict()
         if record.fields.get("status") == "closed":
             raise record_invalid({"status": [detail("Status: closed prevents ticket update")]})
@@ -123,11 +136,19 @@ class Tickets:
         if text:
             changes["comments"] = [*record.fields.get("comments", ()), self._comment(body, text, self._caller())]
         moved = {k: v for k, v in changes.items() if record.fields.get(k, self._default(k)) != v}
-        self.records.update(record, moved, by)
+        if self.records.update(record, moved, by):
+            self._updated.pop(record.id, None)
+
+    def update_by_system(self, record: Record, changes: Mapping[str, Any], by: By) -> None:
+        """Changes a ticket without a ticket event: the export shows it, `updated_at` stays."""
+        updated = self.updated_at(record)
+        self.records.update(record, changes, by)
+        self._updated[record.id] = updated
 
     def delete(self, record: Record, by: By) -> None:
         """Soft delete."""
         self.deleted += 1
+        self._updated.pop(record.id, None)
         self.records.delete(record, by)
 
     def restore(self, record: Record, by: By) -> None:
@@ -135,6 +156,7 @@ class Tickets:
         if not record.deleted:
             raise not_found()
         self.deleted -= 1
+        self._updated.pop(record.id, None)
         self.records.restore(record, by)
 
     def render(self, record: Record, base: str) -> dict[str, Any]:
@@ -149,7 +171,7 @@ class Tickets:
             url=f"{base}/tickets/{record.id}.json",
             id=record.id,
             created_at=iso_seconds(record.created),
-            updated_at=iso_seconds(record.modified),
+            updated_at=iso_seconds(self.updated_at(record)),
             generated_timestamp=int(record.modified),
             raw_subject=shown["subject"],
             status="deleted" if record.deleted else shown["status"],
@@ -197,6 +219,13 @@ class Tickets:
         checked = self.catalog.validate({str(number): value for number, value in pairs})
         changes.update((f"custom_fields.{number}", value) for number, value in checked.items())
         return changes
+
+    def _inherited(self, changes: Mapping[str, Any]) -> list[str]:
+        """The tags of a ticket's requester and of its organization."""
+        owner = self._users.get(changes["requester_id"])
+        number = changes.get("organization_id")
+        organization = None if number is None else self._organizations.live(number)
+        return [*owner.fields.get("tags", ()), *(organization.fields.get("tags", ()) if organization else ())]
 
     @staticmethod
     def _text(body: Mapping[str, Any]) -> str:

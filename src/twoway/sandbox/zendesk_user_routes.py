@@ -165,7 +165,7 @@ class UserRoutes:
             pairs = [({"external_id" if external else "id": value}, body) for value in chosen]
         job = self._account.start_job("Bulk Update User", "update")
         for key, body in pairs:
-            self._add(call, job, self._updating(key, body, call.by))
+            self._add(call, job, self._updating(key, body, call.by), key.get("id"))
         return self._account.job_body(call, job)
 
     def destroy_many(self, call: Call) -> Any:
@@ -174,7 +174,8 @@ class UserRoutes:
         chosen = few(call.values("external_ids" if external else "ids"))
         job = self._account.start_job("Bulk Delete User", "delete")
         for value in chosen:
-            self._add(call, job, self._deleting({"external_id" if external else "id": value}, call.by))
+            key = {"external_id" if external else "id": value}
+            self._add(call, job, self._deleting(key, call.by), key.get("id"))
         return self._account.job_body(call, job)
 
     def _refuse_import(self) -> None:
@@ -182,10 +183,10 @@ class UserRoutes:
             raise imports_disabled()
 
     @staticmethod
-    def _add(call: Call, job: Job, task: Task) -> None:
+    def _add(call: Call, job: Job, task: Task, reference: Any = None) -> None:
         # Before each record: a request that dies midway leaves a job with the records before it.
         call.step()
-        job.add(task)
+        job.add(task, reference)
 
     def _creating(self, body: dict[str, Any], by: By) -> Task:
         return lambda: _result(self._users.create(body, by), "Created")

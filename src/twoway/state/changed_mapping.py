@@ -76,14 +76,3 @@ def renew_keys(db: Database, pair: int, rev: int, due: Instant) -> None:
             "ON CONFLICT (pair, side, record_id) DO NOTHING",
             (rev, due, pair, side.value),
         )
-
-
-def drop_undos(db: Database, pair: int, now: Instant) -> int:
-    """What a person asked to be taken back, and was not sent yet, is written by the words of another mapping: how many
-    writes that were."""
-    found = db.run(
-        "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'the mapping has changed since' "
-        "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes IS NOT NULL",
-        (now, pair),
-    )
-    return found.rowcount

@@ -10,6 +10,7 @@ from twoway.state.database import Database
 from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_text, loads, operation_row
 
 _WITHDRAWN: Final = "withdrawn by a person"
+_OUTDATED: Final = "the mapping has changed since"
 
 
 class Staging(NamedTuple):
@@ -264,6 +265,21 @@ class Operations:
         )
         return found.rowcount
 
+    def outdate_undos(self, pair: int, now: Instant) -> int:
+        """What was asked for by the words of a former mapping is not sent, and what is on its way not again; how much
+        there was that is not sent."""
+        found = self._db.run(
+            f"UPDATE operation SET state = 'superseded', closed_at = ?, reason = '{_OUTDATED}' "
+            "WHERE pair = ? AND state IN ('planned', 'held') AND closed_at IS NULL AND undoes IS NOT NULL",
+            (now, pair),
+        )
+        self._db.run(
+            f"UPDATE operation SET reason = '{_OUTDATED}' WHERE pair = ? AND state IN ('sent', 'unknown') "
+            "AND closed_at IS NULL AND undoes IS NOT NULL",
+            (pair,),
+        )
+        return found.rowcount
+
     def was_sent_before(self, operation: StagedOperation) -> bool:
         """Whether another try of the same undo has left before: it may have taken effect."""
         return bool(
@@ -274,8 +290,9 @@ class Operations:
         )
 
     def is_withdrawn(self, operation: int) -> bool:
-        """Whether a person gave up this undo while it was on its way."""
-        return bool(self._db.one("SELECT reason FROM operation WHERE id = ?", (operation,)) == _WITHDRAWN)
+        """Whether this undo was given up while it was on its way, by a person or by a change of the mapping."""
+        reason = self._db.one("SELECT reason FROM operation WHERE id = ?", (operation,))
+        return reason in (_WITHDRAWN, _OUTDATED)
 
     def hold_plan(self, pair: int) -> None:
         """The guard stopped the plan: it waits for a person. An undo was asked for by one, and stays as it is."""

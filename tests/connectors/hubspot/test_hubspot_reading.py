@@ -15,6 +15,7 @@ from twoway.sdk import (
     SnapshotNeeded,
 )
 from twoway_connectors.hubspot import HubSpot
+from twoway_connectors.hubspot.feed import SETTLED_AFTER
 
 
 class TestSnapshot:
@@ -73,7 +74,7 @@ class TestChanges:
         """A cursor after two quiet cycles, a good while apart."""
         _, cursor, _ = bench.cycle(None)
         for _ in range(2):
-            bench.clock.advance(200)
+            bench.clock.advance(SETTLED_AFTER / 1000)
             _, cursor, _ = bench.cycle(cursor)
         return cursor
 
@@ -143,6 +144,17 @@ class TestChanges:
         page = bench.run(lambda hubspot: hubspot.changes(cursor))
         assert (loser, winner) in page.merged
 
+    def test_a_merge_into_a_new_record_is_told_of_both(self, bench: Bench) -> None:
+        bench.app.configure(merges_anew=True)
+        loser, winner = bench.create(email="a@example.com"), bench.create(email="b@example.com")
+        _, cursor, _ = bench.cycle(None)
+        left = bench.human("merge", loser, into=winner)
+        bench.clock.advance(60)
+        page = bench.run(lambda hubspot: hubspot.changes(cursor))
+        assert set(page.merged) == {(loser, left), (winner, left)}
+        assert left in {record.id for record in page.records}
+        assert not {loser, winner} & {record.id for record in page.records}
+
     @settings(max_examples=40, deadline=None)
     @given(
         st.lists(
@@ -205,6 +217,21 @@ class TestFetch:
         assert found[first] == Absence(first, Presence.MERGED, third)
         assert found[second] == Absence(second, Presence.MERGED, third)
         assert isinstance(found[third], Record)
+
+    def test_both_of_a_merge_into_a_new_record_lead_to_it_and_so_does_a_chain_of_such_merges(
+        self, bench: Bench
+    ) -> None:
+        bench.app.configure(merges_anew=True)
+        first, second, third = (bench.create(email=f"{n}@example.com") for n in range(3))
+        left = bench.human("merge", first, into=second)
+        assert left not in {first, second}
+        last = bench.human("merge", left, into=third)
+        asked = [first, second, third, left, last]
+        found = bench.run(lambda hubspot: hubspot.fetch(asked))
+        assert {each: found[each] for each in asked[:4]} == {
+            each: Absence(each, Presence.MERGED, last) for each in asked[:4]
+        }
+        assert isinstance(found[last], Record)
 
     def test_a_survivor_that_was_archived_does_not_turn_a_merge_into_a_deletion(self, bench: Bench) -> None:
         loser, winner = bench.create(email="a@example.com"), bench.create(email="b@example.com")

@@ -84,6 +84,42 @@ class TestApply:
             assert isinstance(stored, Record)
             assert stored.version == receipt.version
 
+    @pytest.mark.parametrize(
+        ("how", "writes"),
+        [
+            ("by the address", [create(f"op{n}", email=f" P{n}@Example.com", firstname=f"P{n}") for n in range(5)]),
+            ("by the marker", [create(f"op{n}", firstname="Twin") for n in range(5)]),
+            ("alone", [create("op0", firstname="Alone")]),
+            ("by its id", [update("", firstname=f"New{n}") for n in range(5)]),
+        ],
+    )
+    def test_results_without_a_trace_id_are_told_apart(self, bench: Bench, how: str, writes: list[Write]) -> None:
+        bench.app.configure(trace_ids=False)
+        if how == "by the marker":
+            bench.define("twoway_operation", "string", "text", unique=True)
+            bench.settings["marker_property"] = "twoway_operation"
+        if how == "by its id":
+            writes = [update(bench.create(email=f"{n}@example.com"), **each.changed) for n, each in enumerate(writes)]
+        receipts = bench.apply(*writes)
+        assert [each.outcome for each in receipts] == [Outcome.DONE] * len(writes), how
+        for write, receipt in zip(writes, receipts, strict=True):
+            assert bench.stored(str(receipt.id))["firstname"] == write.changed["firstname"]
+            if how == "by the marker":
+                assert bench.stored(str(receipt.id))["twoway_operation"] == write.operation
+
+    def test_what_nothing_tells_apart_is_unknown(self, bench: Bench) -> None:
+        bench.app.configure(trace_ids=False)
+        receipts = bench.apply(*(create(f"op{n}", firstname="Twin") for n in range(2)))
+        assert [each.outcome for each in receipts] == [Outcome.UNKNOWN] * 2
+
+    def test_one_that_is_refused_leaves_its_result_to_nobody_else(self, bench: Bench) -> None:
+        bench.app.configure(trace_ids=False)
+        taken = bench.create(email="p1@example.com")
+        receipts = bench.apply(*(create(f"op{n}", email=f"p{n}@example.com") for n in range(3)))
+        outcomes = [each.outcome for each in receipts]
+        assert outcomes == [Outcome.DONE, Outcome.DUPLICATE, Outcome.DONE]
+        assert receipts[1].id == taken
+
     def test_an_update_touches_only_its_fields(self, bench: Bench) -> None:
         contact = bench.create(email="a@example.com", firstname="A", lastname="B")
         (receipt,) = bench.apply(update(contact, firstname="C"))

@@ -11,7 +11,9 @@ from tests.connectors.vendor_account import Driven, driven, gone_of, records_of,
 from twoway.sandbox.clock import iso_seconds
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
-from twoway.sdk import Absence, Presence, Record, SnapshotNeeded
+from twoway.sandbox.mailchimp_listing import Hit, Query
+from twoway.sandbox.mailchimp_listing import Listing as SandboxListing
+from twoway.sdk import Absence, Presence, Record, SnapshotNeeded, TryLater
 from twoway_connectors.mailchimp import Mailchimp
 
 
@@ -54,7 +56,7 @@ def test_a_snapshot_is_complete_and_leaves_the_archived_out(mail: Driven[Mailchi
     mail.app.human(kind="delete", id="m00007@mail.test")
     pages = mail.snapshot()
     assert len(records_of(pages)) == 2300
-    assert pages[0].total == 2300
+    assert all("status" not in entry.path for entry in mail.requests())
     assert "m00007@mail.test" not in {record.values["email_address"] for record in records_of(pages).values()}
 
 
@@ -87,7 +89,10 @@ def test_nothing_changed_costs_one_request(mail: Driven[MailchimpApp]) -> None:
     before = mail.asked
     pages = mail.follow(start.cursor)
     assert mail.asked == before + 1
-    assert pages[-1].cursor == start.cursor
+    mail.clock.advance(120)
+    settled = mail.follow(pages[-1].cursor)[-1].cursor
+    assert mail.follow(settled)[-1].cursor == settled
+    assert mail.asked == before + 3
 
 
 def test_changes_tell_edits_archivings_and_new_members(mail: Driven[MailchimpApp]) -> None:
@@ -175,12 +180,84 @@ def test_a_cursor_of_something_else_asks_for_a_snapshot(mail: Driven[MailchimpAp
         mail.run(mail.connector.changes('{"feed":"other","v":1}'))
 
 
-def test_a_list_of_statuses_that_is_refused_is_done_without(mail: Driven[MailchimpApp]) -> None:
+@pytest.mark.parametrize("shows_archived", [True, False])
+def test_a_list_of_statuses_that_is_refused_is_done_without(mail: Driven[MailchimpApp], shows_archived: bool) -> None:
+    mail.app.configure(listing_has_archived=shows_archived)
+    cursor = mail.follow(None)[0].cursor
     loaded(mail, 4)
+    mail.app.human(kind="delete", id="m00001@mail.test")
     mail.app.fault("error", status=400, method="GET", path="/members$")
-    pages = mail.snapshot()
-    assert len(records_of(pages)) == 4
-    assert pages[0].total is None
+    assert len(records_of(mail.follow(cursor))) == 3
+    assert len(records_of(mail.follow(cursor))) == 3
+
+
+@pytest.mark.parametrize("late", [1, 10, 59])
+def test_a_change_that_the_listing_learns_late_is_not_missed(mail: Driven[MailchimpApp], late: int) -> None:
+    """Of two changes the listing may show the later one first; a member that is loaded turns up like that."""
+    loaded(mail, 2, last_changed="2025-01-01T00:00:00Z")
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(300)
+    mail.app.human(kind="update", id="m00000@mail.test", fields={"merge_fields": {"FNAME": "first"}})
+    cursor = mail.follow(cursor)[-1].cursor
+    mail.app.load([member("late", last_changed=iso_seconds(mail.clock.now() - late))])
+    mail.clock.advance(late)
+    assert ids(mail)["late"] in records_of(mail.follow(cursor))
+
+
+def test_an_import_is_listed_again_only_until_nothing_of_it_can_be_missing(mail: Driven[MailchimpApp]) -> None:
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(60)
+    mail.app.load(member(f"m{n:05}", last_changed=iso_seconds(mail.clock.now() + n // 32)) for n in range(3200))
+    mail.clock.advance(100)
+    costs = []
+    for _ in range(7):
+        before = mail.asked
+        cursor = mail.follow(cursor)[-1].cursor
+        costs.append(mail.asked - before)
+        mail.clock.advance(90)
+    # By hand: four pages; the last minute of it has 1984 members; then only its last second.
+    assert costs == [4, 2, 2, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("times", "heard"),
+    [pytest.param(2, True, id="it is read again"), pytest.param(3, False, id="and waited for in the end")],
+)
+def test_a_page_in_disorder_stops_nobody(
+    mail: Driven[MailchimpApp], monkeypatch: pytest.MonkeyPatch, times: int, heard: bool
+) -> None:
+    """The listing is sorted by an index, which may be behind what it shows."""
+    mail.app.load(member(f"m{number:05}", last_changed=iso_seconds(START - 9_000 + number)) for number in range(1500))
+    well, asked = SandboxListing.run, [0]
+
+    def run(listing: SandboxListing, query: Query, at: float) -> list[Hit]:
+        hits = well(listing, query, at)
+        asked[0] += 1
+        return [hits[1], hits[0], *hits[2:]] if asked[0] <= times else hits
+
+    monkeypatch.setattr(SandboxListing, "run", run)
+    if heard:
+        assert len(records_of(mail.snapshot())) == 1500
+    else:
+        with pytest.raises(TryLater, match="order"):
+            mail.snapshot()
+    assert len(records_of(mail.snapshot())) == 1500
+
+
+def test_the_last_page_may_be_in_disorder(mail: Driven[MailchimpApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that was edited a moment ago, on an audience where that is always so."""
+    cursor = mail.follow(None)[0].cursor
+    mail.clock.advance(60)
+    for number in range(5):
+        mail.clock.advance(1)
+        mail.app.human(kind="create", fields=member(f"m{number}"))
+    well = SandboxListing.run
+    monkeypatch.setattr(SandboxListing, "run", lambda listing, query, at: well(listing, query, at)[::-1])
+    pages = mail.follow(cursor)
+    assert len(records_of(pages)) == 5
+    mail.app.human(kind="update", id="m2@mail.test", fields={"merge_fields": {"FNAME": "again"}})
+    found = records_of(mail.follow(pages[-1].cursor))[ids(mail)["m2"]]
+    assert found.values["merge_fields.FNAME"] == "again"
 
 
 def test_fetch_tells_the_live_the_archived_and_the_gone(mail: Driven[MailchimpApp]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.connectors.mailchimp.audience import Open, define, new
+from tests.connectors.mailchimp.audience import Open, define, member, new
 from tests.connectors.vendor_account import Driven
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
 from twoway.sdk import AccountRefused, Connector, FieldType, Outcome, TellUser
@@ -19,9 +19,37 @@ def test_it_keeps_the_contract(mail: Driven[MailchimpApp]) -> None:
     assert isinstance(mail.connector, Connector)
 
 
-def test_check_names_the_account_by_one_request(mail: Driven[MailchimpApp]) -> None:
+def test_check_names_the_account_by_one_request_where_no_audience_is_named(opened: Open) -> None:
+    mail = opened(options={})
     assert mail.run(mail.connector.check()).name == "Sandbox"
     assert mail.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "noted"),
+    [
+        pytest.param({}, None, id="listings are whole"),
+        pytest.param(
+            {"takes_status_lists": False}, "asked for all statuses by name", id="only the first status counts"
+        ),
+        pytest.param({"list_lag": 60.0}, "complete listings may lack some", id="a listing lacks most"),
+    ],
+)
+def test_check_tells_of_listings_that_are_not_whole(
+    opened: Open, settings: dict[str, float], noted: str | None
+) -> None:
+    """No document says that a listing takes several statuses: what is left out would be missed in silence."""
+    mail = opened(**settings)
+    for number in range(400):
+        status = "unsubscribed" if number % 2 else "subscribed"
+        mail.app.human(kind="create", fields=member(f"m{number}", status=status))
+    for number in range(60):
+        mail.app.human(kind="delete", id=f"m{number}@mail.test")
+    notes = mail.run(mail.connector.check()).notes
+    if noted is None:
+        assert notes == []
+    else:
+        assert any(noted in note for note in notes), notes
 
 
 def test_a_wrong_key_pauses_the_account(opened: Open) -> None:

@@ -10,12 +10,12 @@ from twoway.sandbox.mailchimp import MailchimpApp
 from twoway.sdk import HookRefused, HookRequest, Kind, Outcome, TellUser, TryLater
 
 
-def test_a_thousand_new_members_with_tags_take_two_requests(mail: Driven[MailchimpApp]) -> None:
+def test_a_thousand_new_members_with_tags_take_three_requests(mail: Driven[MailchimpApp]) -> None:
     mail.run(mail.connector.describe())
     before = mail.asked
     writes = [new(f"n{number}", tags=["vip", "new"], **{"merge_fields.FNAME": "N"}) for number in range(1000)]
     receipts = [*mail.apply(*writes[:500]), *mail.apply(*writes[500:])]
-    assert mail.asked == before + 2
+    assert mail.asked == before + 3, "two batches, and one look at who is archived"
     assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
     fetched = mail.run(mail.connector.fetch([str(receipts[999].id)]))
     assert fetched[str(receipts[999].id)] == receipts[999].record
@@ -42,6 +42,56 @@ def test_each_write_of_a_batch_has_its_own_outcome(mail: Driven[MailchimpApp]) -
     assert [(receipt.outcome, receipt.field) for receipt in receipts] == [(o, f) for _, o, f in cases]
     assert receipts[1].id == ids(mail)["taken"]
     assert not any("@" in (receipt.why or "") for receipt in receipts), "no address in a reason"
+
+
+@pytest.mark.parametrize("revives", [True, False])
+@pytest.mark.parametrize("more", [pytest.param(0, id="looked up alone"), pytest.param(40, id="held against a list")])
+def test_nobody_who_was_archived_is_made_again(mail: Driven[MailchimpApp], more: int, revives: bool) -> None:
+    """Whether or not a batch would bring an archived address back, which no document says: it is never sent one."""
+    mail.app.configure(batch_revives=revives)
+    mail.app.load([member("archived", tags=["old"])])
+    mail.app.human(kind="delete", id="archived@mail.test")
+    receipts = mail.apply(new("ARCHIVED"), *(new(f"n{number}") for number in range(more)))
+    assert (receipts[0].outcome, receipts[0].field) == (Outcome.REFUSED, "email_address")
+    assert {receipt.outcome for receipt in receipts[1:]} <= {Outcome.DONE}
+    assert shown(mail, "archived")["status"] == "archived"
+    assert [entry.id for entry in mail.app.log.since(0) if entry.who == "api"].count(ids(mail)["archived"]) == 0
+
+
+def test_who_is_archived_is_listed_once_and_then_kept_up_to_date(mail: Driven[MailchimpApp]) -> None:
+    loaded(mail, 2500)
+    for number in range(2500):
+        mail.clock.advance(0.1)
+        mail.app.human(kind="delete", id=f"m{number:05}@mail.test")
+
+    def looks(name: str) -> list[str]:
+        before = mail.asked
+        mail.apply(*(new(f"{name}{number}") for number in range(100)), new("m01234"))
+        return [f"{entry.method} {entry.path.rpartition('/')[2]}" for entry in mail.requests(before)]
+
+    assert looks("first").count("GET members") == 3
+    assert looks("second").count("GET members") == 0, "within half a minute"
+    mail.clock.advance(120)
+    mail.app.human(kind="create", fields=member("late"))
+    mail.app.human(kind="delete", id="late@mail.test")
+    assert looks("third").count("GET members") == 1, "only what was archived since"
+    mail.clock.advance(120)
+    (*_, late) = mail.apply(*(new(f"fourth{number}") for number in range(20)), new("late"))
+    assert late.outcome is Outcome.REFUSED
+
+
+def test_an_address_that_is_back_from_the_archive_is_no_longer_refused(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann"), member("bob")])
+    for name in ("ann", "bob"):
+        mail.app.human(kind="delete", id=f"{name}@mail.test")
+    others = [new(f"n{number}") for number in range(20)]
+    assert [mail.apply(*others, new(name))[-1].outcome for name in ("ann", "bob")] == [Outcome.REFUSED] * 2
+    known = ids(mail)
+    mail.app.human(kind="restore", id="ann@mail.test")
+    mail.app.human(kind="delete", id="bob@mail.test", permanent=True)
+    back, forgotten = mail.apply(*others, new("ann"), new("bob"))[-2:]
+    assert (back.outcome, back.id) == (Outcome.DUPLICATE, known["ann"])
+    assert forgotten.outcome is Outcome.REFUSED
 
 
 def test_one_malformed_member_does_not_hold_back_its_batch(mail: Driven[MailchimpApp]) -> None:
@@ -81,7 +131,7 @@ def test_tags_are_added_and_removed_one_by_one(mail: Driven[MailchimpApp]) -> No
     write = update(number, {"tags": ["keep", "new "]}, previous={"tags": ["drop", "keep"]})
     before = mail.asked
     (receipt,) = mail.apply(write)
-    assert mail.asked == before + 2  # the audience, and the tags
+    assert mail.asked == before + 3  # the audience, the hash of the address, and the tags
     assert {tag["name"] for tag in shown(mail, "ann")["tags"]} == {"keep", "new", "theirs"}
     assert receipt.record is not None
     assert receipt.record.values == {"tags": ["keep", "new"]}, "a person's tag must show as that person's edit"
@@ -162,6 +212,36 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(
     assert {receipt.outcome for receipt in receipts} == {Outcome.UNKNOWN}
     assert len(mail.app.log.since(0)) == landed
     assert [entry.method for entry in mail.requests()].count(fault["method"]) == 1
+
+
+def test_tags_follow_an_address_that_is_changed_with_them(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann", tags=["a"])])
+    changed = {"email_address": "eve@mail.test", "tags": ["b"]}
+    (receipt,) = mail.apply(update(ids(mail)["ann"], changed, {"tags": ["a"]}))
+    assert receipt.outcome is Outcome.DONE
+    assert {tag["name"] for tag in shown(mail, "eve")["tags"]} == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"), [({}, Outcome.LATER), ({"merge_fields.FNAME": "x"}, Outcome.UNKNOWN)], ids=["tags", "both"]
+)
+def test_a_member_whose_address_changes_before_its_tags_are_written_is_not_gone(
+    mail: Driven[MailchimpApp], more: dict[str, Any], outcome: Outcome
+) -> None:
+    """The path by which tags are written is that of the address."""
+    mail.app.load([member("ann")])
+    number = ids(mail)["ann"]
+    mail.app.fault("error", status=404, method="POST", path="/tags$")
+    (receipt,) = mail.apply(update(number, {"tags": ["a"], **more}, {"tags": []}))
+    assert receipt.outcome is outcome
+
+
+def test_tags_of_an_archived_member_find_it_gone(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.human(kind="delete", id="ann@mail.test")
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"tags": ["a"]}, {"tags": []}))
+    assert receipt.outcome is Outcome.GONE
+    assert shown(mail, "ann")["tags"] == []
 
 
 def test_an_update_of_which_the_tags_were_lost_is_unknown(mail: Driven[MailchimpApp]) -> None:

@@ -1,4 +1,4 @@
-"""Zendesk: bulk jobs, the marker, organizations and tickets."""
+"""Zendesk: bulk jobs, the marker, and organizations."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ import pytest
 from tests.connectors.vendor_account import Driven, create, records_of, remove, update
 from tests.connectors.zendesk.people import Open, _many, ids, loaded, new, shown
 from twoway.sandbox.zendesk import ZendeskApp
-from twoway.sdk import MARKER, Absence, Kind, Outcome, Presence, ReceiptShape, TellUser
+from twoway.sdk import MARKER, Absence, Kind, Outcome, Presence, Receipt, ReceiptShape, Record, TellUser
+from twoway_connectors.zendesk.answers import Refusal
+from twoway_connectors.zendesk.jobs import outcomes
 
 # Writing in bulk
 
@@ -39,6 +41,88 @@ def test_each_record_of_a_job_has_its_own_outcome(opened: Open) -> None:
     assert [receipt.outcome for receipt in made] == [Outcome.DONE] * 9 + [Outcome.REFUSED, Outcome.DUPLICATE]
     assert made[10].id == known[3]
     assert made[0].id == ids(desk)["n0"]
+
+
+def test_results_of_updates_are_told_by_id_and_in_any_order(desk: Driven[ZendeskApp]) -> None:
+    loaded(desk, 12)
+    first, *others = sorted(ids(desk).values(), reverse=True)
+    writes = [update(first, {"user_fields.tier": "lead"}), *(update(number, {"notes": "x"}) for number in others)]
+    receipts = desk.apply(*writes)
+    assert [receipt.outcome for receipt in receipts] == [Outcome.REFUSED] + [Outcome.DONE] * 11
+    assert [receipt.id for receipt in receipts[1:]] == others
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param([{"id": 9, "index": 1}, {"id": 8, "index": 0}], ["8", "9"], id="as documented, in another order"),
+        pytest.param(
+            [
+                {"id": 9, "status": "Created", "email": "b@mail.test"},
+                {"id": 8, "status": "Created", "external_id": "op-a"},
+            ],
+            ["8", "9"],
+            id="by their keys",
+        ),
+        pytest.param([{"id": 9}, {"id": 8}], ["unknown", "unknown"], id="which of them is not told"),
+        pytest.param(
+            [{"id": 9, "index": 0}, {"id": 8, "index": 0}], ["unknown", "unknown"], id="two results for one of them"
+        ),
+        pytest.param([{"id": 9, "index": 7}], ["unknown", "unknown"], id="no such place"),
+        pytest.param(
+            [{"index": 0, "error": "UserCreateError", "details": "Name: is bad"}, {"id": 8, "index": 1}],
+            ["refused", "8"],
+            id="one is refused",
+        ),
+        pytest.param(
+            [{"id": 0, "error": "UserUpdateError", "details": "x", "status": "Failed"}, {"id": 8, "index": 1}],
+            ["refused", "8"],
+            id="the refused one by its place, as its id",
+        ),
+        pytest.param(
+            [{"index": 0, "error": "DatabaseConflict"}, {"index": 1, "error": {"title": "?"}}],
+            ["unknown", "unknown"],
+            id="an error that says nothing of the record",
+        ),
+        pytest.param(
+            [{"index": 0, "id": 8, "success": False}, {"index": 1, "id": 9, "status": "Failed"}],
+            ["unknown", "unknown"],
+            id="failed, without a reason",
+        ),
+        pytest.param([{"index": 0}, {"index": 1, "success": True}], ["unknown", "unknown"], id="no id, no error"),
+    ],
+)
+def test_what_a_bulk_create_tells(results: list[dict[str, Any]], expected: list[str]) -> None:
+    writes = [new("a"), new("b")]
+    bodies = [{"name": "a", "external_id": "op-a"}, {"name": "b", "email": "B@mail.test"}]
+    found = outcomes({"status": "completed", "results": results}, writes, bodies)
+    assert [_word(outcome) for outcome in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param(
+            [{"id": 6, "action": "update", "success": True}, {"id": 5, "action": "update", "success": True}],
+            ["5", "6"],
+            id="as documented, in another order",
+        ),
+        pytest.param([{"id": 6, "success": False, "error": "RecordNotFound"}], ["unknown", "refused"], id="one fails"),
+        pytest.param([{"index": 0, "success": True}, {"index": 1, "success": True}], ["5", "6"], id="by index"),
+        pytest.param([{"success": True}, {"success": True}], ["unknown", "unknown"], id="neither id nor index"),
+        pytest.param([{"id": 5, "success": False}], ["unknown", "unknown"], id="failed, without a reason"),
+    ],
+)
+def test_what_a_bulk_update_tells(results: list[dict[str, Any]], expected: list[str]) -> None:
+    writes = [update("5", {"notes": "x"}), update("6", {"notes": "x"})]
+    found = outcomes({"status": "completed", "results": results}, writes, [{"id": 5}, {"id": 6}])
+    assert [_word(outcome) for outcome in found] == expected
+
+
+def _word(outcome: Receipt | Refusal) -> str:
+    if isinstance(outcome, Refusal):
+        return "refused"
+    return str(outcome.id) if outcome.outcome is Outcome.DONE else outcome.outcome.value
 
 
 def test_a_bulk_import_that_is_not_allowed_is_tried_once(desk: Driven[ZendeskApp]) -> None:
@@ -110,7 +194,7 @@ def test_without_the_setting_there_is_no_marker(desk: Driven[ZendeskApp]) -> Non
         desk.run(desk.connector.find(MARKER, ["op-eve"]))
 
 
-# Organizations and tickets
+# Organizations
 
 
 def test_organizations_are_created_updated_found_and_deleted(opened: Open) -> None:
@@ -129,28 +213,12 @@ def test_organizations_are_created_updated_found_and_deleted(opened: Open) -> No
     assert desk.run(desk.connector.fetch([number]))[number] == Absence(number, Presence.GONE)
 
 
-def test_a_ticket_moves_on_and_its_condition_is_kept(opened: Open) -> None:
-    desk = opened(collection="tickets", fields=frozenset({"subject", "status", "description", "custom_fields.1"}))
-    assert desk.connector.capabilities.conditional
-    (made,) = desk.apply(create("op1", subject="Help", description="It broke"))
-    assert made.record is not None
-    assert made.record.values["description"] == "It broke"
-    number = str(made.id)
-    desk.clock.advance(5)
-    (done,) = desk.apply(update(number, {"status": "pending"}, version=made.version))
-    assert done.outcome is Outcome.DONE
-    desk.clock.advance(5)
-    desk.app.human(kind="update", collection="tickets", id=number, fields={"status": "solved"})
-    (moved,) = desk.apply(update(number, {"subject": "x"}, version=done.version))
-    assert moved.outcome is Outcome.MOVED
-    (archived,) = desk.apply(remove(number, Kind.ARCHIVE))
-    assert archived.outcome is Outcome.DONE
-
-
-def test_a_ticket_whose_answer_was_lost_is_asked_for_by_its_key(opened: Open) -> None:
-    """Zendesk answers the same key with the same ticket: here a lost answer is asked for again."""
-    desk = opened(collection="tickets", fields=frozenset({"subject", "description"}))
-    desk.app.fault("lost_answer", method="POST")
-    (made,) = desk.apply(create("op1", subject="Help", description="It broke"))
-    assert made.outcome is Outcome.DONE
-    assert len(desk.app.records("tickets")) == 1
+def test_the_loser_of_a_merge_of_organizations_is_gone_and_that_is_declared(opened: Open) -> None:
+    desk = opened(collection="organizations", fields=frozenset({"name"}))
+    desk.app.load([{"name": "Acme"}, {"name": "Acme Inc"}], collection="organizations")
+    known = ids(desk, "organizations")
+    desk.app.human(kind="merge", collection="organizations", id=known["Acme Inc"], into=known["Acme"])
+    found = desk.run(desk.connector.fetch([known["Acme Inc"], known["Acme"]]))
+    assert found[known["Acme Inc"]] == Absence(known["Acme Inc"], Presence.GONE)
+    assert isinstance(found[known["Acme"]], Record)
+    assert desk.connector.capabilities.hides_merges, "no deletion may be founded on it"
