@@ -12,10 +12,10 @@ from twoway.core.rules import GuardRules, Policy, Start
 from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 from twoway.daemon.clock import SystemClock
 from twoway.daemon.collector import collect_less
-from twoway.engine import lease
+from twoway.engine import lease, remap
 from twoway.engine.app import App
 from twoway.engine.cycle import Ending, Kind, run_cycle
-from twoway.engine.run import PairContext
+from twoway.engine.run import PairContext, Run
 from twoway.ports import ConnectorContext, no_fault
 from twoway.sdk.http import make_open_http
 from twoway.state.links import NewLink
@@ -89,7 +89,9 @@ class EngineLoop:
         for first in range(0, count, WINDOW):
             with store.commit("preload"):
                 self._link(range(first, min(first + WINDOW, count)), now)
+        run = Run(pair=pair, store=store, clock=self._clock, lease=None, cycle=0, began=now)
         with store.commit("preload"):
+            remap.take_over(run, store.pairs.ensure(pair.name))
             for side, connector in self._connectors.items():
                 store.pairs.set_cursor(pair.id, side, (await connector.changes(None)).cursor)
             store.pairs.snapshot_done(pair.id, now)
