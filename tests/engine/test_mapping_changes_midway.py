@@ -18,6 +18,7 @@ from twoway.core.spec import MappingSpec
 from twoway.engine import remap
 from twoway.engine.cycle import Ending, Kind
 from twoway.engine.plans import Plan, dry_run
+from twoway.engine.undo import plan_undo
 from twoway.ports import Consistency
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
@@ -243,3 +244,57 @@ def test_what_can_still_be_told_of_a_write_in_doubt(
     assert set(still.given) == set(given.split())
     assert set(still.deltas) == _SETS.keys() & set(given.split())
     assert all(still.changed[name] == edit.changed[name] for name in still.changed)
+
+
+def test_a_create_in_doubt_whose_key_has_another_place_is_a_persons_to_find() -> None:
+    """What looks the same by what is left may be somebody else."""
+    world = _in_doubt(email="ann@example.org", name="Ann")
+    world.right.human_create(name="Ann", mobile="else@example.org")
+    world.right.human_delete("there-1")
+    world.start(at(plain_spec(), "email", right="mobile"))
+    cycles(world, 5, after=15)
+    assert world.store.links.count(world.pair.id) == 0
+    assert {one.code for one in world.store.attention.parked()} == {"in doubt"}
+    assert len(world.left.live()) == 1
+
+
+def test_an_update_in_doubt_of_which_nothing_means_the_same_is_decided_again() -> None:
+    world = World(plain_spec(), connect=Loses, fields=MORE)
+    linked(world)
+    world.left.human_update("here-1", phone="2")
+    Loses.lost = 1
+    cycles(world, 1)
+    world.start(PHONE_MOVED)
+    cycles(world, 5, after=15)
+    assert world.right.live()["there-1"] == {**ANN, "phone": "2", "mobile": "2"}
+    history = world.store.operations.history(pair=world.pair.id, field="phone")
+    assert [(row.old, row.new, row.state) for row in history] == [(None, "2", "done"), ("1", "2", "unknown")]
+
+
+def test_an_undo_spares_a_field_that_meant_something_else() -> None:
+    world = World(plain_spec(), fields=MORE)
+    linked(world)
+    world.left.human_update("here-1", name="Anna", phone="2")
+    cycles(world, 1)
+    done = world.store.pairs.cycles(world.pair.id, limit=1)[0].id
+    world.start(PHONE_MOVED)
+    cycles(world, 2)
+    assert world.right.live()["there-1"]["mobile"] == "2"
+    plan = plan_undo(world.pair, world.store, done)
+    assert plan.left_alone == ("there:there-1 phone: the mapping reads it otherwise by now",)
+    undo(world, done, plan)
+    assert world.right.live()["there-1"] == {**ANN, "phone": "2", "mobile": "2"}
+
+
+def test_an_undo_takes_no_record_away_of_which_a_field_is_read_otherwise() -> None:
+    world = World(plain_spec(), fields=MORE)
+    world.left.human_create(**ANN)
+    cycles(world, 1)
+    (made,) = world.store.pairs.cycles(world.pair.id)
+    world.start(PHONE_MOVED)
+    world.right.human_update("there-1", phone="9", mobile="1")
+    cycles(world, 2)
+    plan = plan_undo(world.pair, world.store, made.id)
+    assert plan.left_alone == ("there:there-1 was created; phone: the mapping reads it otherwise by now",)
+    undo(world, made.id, plan)
+    assert "there-1" in world.right.live()

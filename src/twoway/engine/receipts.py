@@ -226,7 +226,9 @@ def holds(run: Run, operation: StagedOperation, answer: Fetched) -> dict[str, Va
         return None
     decoded = run.mapping(operation.side).decode(answer.values)
     wanted = normal(run, operation.side, operation.edit.changed)
-    return wanted if all(decoded.values.get(name) == value for name, value in wanted.items()) else None
+    same = all(decoded.values.get(name) == value for name, value in wanted.items())
+    # Where the mapping has changed since, nothing of it may mean the same: see `twoway.engine.remap`.
+    return wanted if wanted and same else None
 
 
 # -- an app that has the record already

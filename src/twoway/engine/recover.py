@@ -130,7 +130,7 @@ def _among_the_born(run: Run, side: Side, creates: Sequence[StagedOperation], *,
         same = [
             row
             for row in _born(run, side, operation)
-            if all(row.values.get(name) == value for name, value in wanted.items())
+            if wanted and all(row.values.get(name) == value for name, value in wanted.items())
         ]
         there = [row for row in same if row.life != "gone"]
         if len(there) == 1:

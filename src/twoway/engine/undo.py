@@ -7,6 +7,7 @@ while they show just these, nothing is carried over again.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from twoway.core.model import MARKER, Kind, Side, Value, Values
 from twoway.core.plan import State, Totals
@@ -23,6 +24,8 @@ from twoway.state.operations import Staging
 from twoway.state.pairs import Lease
 from twoway.state.rows import StagedOperation
 from twoway.state.store import Store
+
+_OTHERWISE: Final = "the mapping reads it otherwise by now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,16 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
                 ended.add(name)
     edited = ended - unedited.keys()
     closed = {name for name in unedited if not _leads_to(pair, name, last.side)}
-    consent = {name for name in unedited.keys() - closed if _opts_in(pair, name, base.get(name))}
-    back = {name: old for name, old in unedited.items() if name not in consent | closed and old != base.get(name)}
+    otherwise = (unedited.keys() - closed) & _read_otherwise(pair, store, last)
+    consent = {name for name in unedited.keys() - closed - otherwise if _opts_in(pair, name, base.get(name))}
+    back = {
+        name: old
+        for name, old in unedited.items()
+        if name not in consent | closed | otherwise and old != base.get(name)
+    }
     reasons = [f"{', '.join(sorted(edited))}: changed since"] if edited else []
     reasons += [f"{', '.join(sorted(closed))}: no longer written to {account} by the mapping"] if closed else []
+    reasons += [f"{', '.join(sorted(otherwise))}: {_OTHERWISE}"] if otherwise else []
     reasons += [f"{name}: an opt-out is not taken back; only the person may opt in again" for name in sorted(consent)]
     reason = f"{account}:{last.record_id} {'; '.join(reasons)}" if reasons else ""
     if not back:
@@ -126,6 +135,13 @@ def _leads_to(pair: PairContext, name: str, side: Side) -> bool:
     """Whether the mapping, as it is by now, writes the field on this side."""
     rule = pair.mapping.rules.fields.get(name)
     return rule is not None and rule.direction.writes(side)
+
+
+def _read_otherwise(pair: PairContext, store: Store, operation: StagedOperation) -> frozenset[str]:
+    """The fields that meant something else, or nothing, on the side that the operation wrote, when it did."""
+    under = store.pairs.decided_under(pair.id)
+    since = {} if under is None else under.since[operation.side]
+    return frozenset(name for name, first in since.items() if first > operation.cycle)
 
 
 def _opts_in(pair: PairContext, name: str, stored: Value) -> bool:
@@ -157,6 +173,8 @@ def _reverse_create(
     kind = Kind.ARCHIVE if Kind.ARCHIVE in kinds else Kind.DELETE
     if kind not in kinds:
         return None, f"{account}:{link.ids[operation.side]} was created, and {account} deletes nothing"
+    if otherwise := _read_otherwise(pair, store, operation):
+        return None, f"{account}:{operation.record_id} was created; {', '.join(sorted(otherwise))}: {_OTHERWISE}"
     edited = _edited_since(pair, store, operation, link.bases[operation.side])
     if edited:
         return None, f"{account}:{operation.record_id} was created, and is not as it was: {', '.join(edited)}"

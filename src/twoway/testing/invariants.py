@@ -247,7 +247,7 @@ def _over_edits(ledger: Ledger, side: Side) -> Iterator[str]:
         for name in ledger.texts:
             told = [c for c in ledger.log(change.id) if name in c.fields and c.seq < change.seq]
             # Whoever enters what is there already edits nothing.
-            last = [c for c in told if c.fields[name][0] != c.fields[name][1]]
+            last = [c for c in told if c.who != "human" or c.fields[name][0] != c.fields[name][1]]
             if not last or last[-1].who != "human" or ledger.rule(name).direction is not Direction.BOTH:
                 continue
             value = last[-1].fields[name][1]
