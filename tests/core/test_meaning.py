@@ -34,6 +34,12 @@ UP, DOWN = (Step("upper"),), (Step("lower"),)
 CHANGES = [
     pytest.param(NAME, NAME, NEITHER, id="nothing"),
     pytest.param(NAME, field("f", "g"), {LEFT}, id="another place on the left"),
+    pytest.param(
+        stage(STAGES, unknown_choice="keep"),
+        stage(dict(reversed(STAGES.items())), unknown_choice="keep"),
+        NEITHER,
+        id="choices in another order, where others are kept",
+    ),
     pytest.param(NAME, field("f", right="g"), {RIGHT}, id="another place on the right"),
     pytest.param(NAME, field("f", right="g[kind=work].value"), {RIGHT}, id="a part of an array"),
     pytest.param(NAME, field("f", right=None), {RIGHT}, id="no place on the right"),

@@ -5,22 +5,24 @@ import pytest
 from twoway.core.model import Side
 from twoway.core.rules import Direction, FieldRule, PairRules, Shape
 
-RULES = PairRules(
-    fields={
-        rule.name: rule
-        for rule in (
-            FieldRule(name="phone"),
-            FieldRule(name="city", direction=Direction.TO_LEFT),
-            FieldRule(name="stage", direction=Direction.TO_RIGHT),
-            FieldRule(name="news", shape=Shape.CONSENT),
-            FieldRule(name="owner", direction=Direction.ONE_SIDE),
-        )
-    }
-)
+
+def _rules() -> PairRules:
+    return PairRules(
+        fields={
+            rule.name: rule
+            for rule in (
+                FieldRule(name="phone"),
+                FieldRule(name="city", direction=Direction.TO_LEFT),
+                FieldRule(name="stage", direction=Direction.TO_RIGHT),
+                FieldRule(name="news", shape=Shape.CONSENT),
+                FieldRule(name="owner", direction=Direction.ONE_SIDE),
+            )
+        }
+    )
 
 
 def test_fields_are_decided_by_name() -> None:
-    assert [rule.name for rule in RULES.ordered] == ["city", "news", "owner", "phone", "stage"]
+    assert [rule.name for rule in _rules().ordered] == ["city", "news", "owner", "phone", "stage"]
 
 
 @pytest.mark.parametrize(
@@ -31,9 +33,9 @@ def test_fields_are_decided_by_name() -> None:
     ],
 )
 def test_a_record_is_created_with_what_may_be_written_there(side: Side, fields: tuple[str, ...]) -> None:
-    assert RULES.created[side] == fields
+    assert _rules().created[side] == fields
 
 
 def test_consents_and_fields_of_one_side_are_told_apart() -> None:
-    assert RULES.consents == ("news",)
-    assert RULES.shared == {"phone", "city", "stage", "news"}
+    assert _rules().consents == ("news",)
+    assert _rules().shared == {"phone", "city", "stage", "news"}

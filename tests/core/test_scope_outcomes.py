@@ -49,6 +49,7 @@ def test_out_of_scope(
     assert (decision.action, [(edit.side, edit.kind) for edit in decision.edits]) == (action, edits), why
     assert all(edit.expect == right.values and edit.rules == {"*": "left the scope"} for edit in decision.edits)
     assert decision.bases == {}
+    assert action is not Action.FREEZE or decision.reason == "out of scope"
 
 
 def test_back_in_scope_merges_on_from_the_bases() -> None:
