@@ -196,10 +196,11 @@ class People:
                 byhand.retry(store, pair.id, now)
                 self._say("RETRY of all")
             else:
+                if one.code in ("in doubt", "merged"):
+                    # The process may die as soon as that is asked for.
+                    self._found.freed.add(one.record_id)
                 byhand.retry(store, pair.id, now, one.side, one.record_id)
                 self._say(f"RETRY of {one.record_id}, set aside as {one.code}")
-                if one.code in ("in doubt", "merged"):
-                    self._found.freed.add(one.record_id)
         self._found.tally["by hand"] += 1
 
     def _as_shown(self, row: ConflictRow) -> ConflictRow:
