@@ -42,7 +42,7 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             # Perhaps it was moved by this very write, sent twice on the way: what was put back is to be no edit. And
             # what a person asked for is not decided anew by anything: once it is looked up, it is sent again.
             lose(run, operation)
-        case Outcome.MOVED | Outcome.GONE if _takes_back(operation):
+        case Outcome.MOVED | Outcome.GONE if _removes_one_of_two(operation):
             # Perhaps it is gone by this very write, sent twice on the way: that is no deletion by a person.
             lose(run, operation)
         case Outcome.GONE if operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
@@ -65,7 +65,7 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             lose(run, operation)
 
 
-def _takes_back(operation: StagedOperation) -> bool:
+def _removes_one_of_two(operation: StagedOperation) -> bool:
     """Whether this removes a record of which the counterpart lives on."""
     removes = operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE)
     return removes and operation.edit.rules.get("*") != DELETED_OPPOSITE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.hubspot.synced import PAIR, START, Synced, synced
+from tests.connectors.synced import PAIR, START, Synced, synced
 from twoway.engine.cycle import Kind
 from twoway.sandbox.hubspot import HubSpotApp
 from twoway.sandbox.kit import VirtualClock

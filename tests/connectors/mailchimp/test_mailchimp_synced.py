@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.hubspot.synced import START, Synced, synced
 from tests.connectors.mailchimp.audience import member
+from tests.connectors.synced import START, Synced, synced
 from twoway.sandbox.hubspot import HubSpotApp
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
