@@ -171,7 +171,7 @@ class Product:
             "parked": [[row.side.value, row.record_id, row.code] for row in attention.parked(pair)],
             "history": [
                 [row.side.value, row.record_id, row.field, row.old]
-                for row in self.store.operations.history(pair=pair, limit=-1)
+                for row in self.store.operations.history(pair=pair, limit=None)
             ],
             "in_flight": self._in_flight(),
             "written": await _asked("written"),

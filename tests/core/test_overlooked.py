@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.core.mappings import at, field, mapping
 from tests.core.sides import pair, seen
 from twoway.core.diff import OVERLOOKED, Life
 from twoway.core.mapping import Decoded
+from twoway.core.meaning import altered
 from twoway.core.model import Kind, Side
 from twoway.core.reconcile import Action, reconcile
 from twoway.core.rules import FieldRule, OnDelete
@@ -45,3 +48,46 @@ def test_a_choice_that_is_overlooked_does_not_keep_its_record_from_being_deleted
     )
     both = reconcile(gone, replace(there, problems={"g": OVERLOOKED, "f": "no text"}), rules)
     assert both.reason.endswith("perhaps edited: f")
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "held", "elements", "sent"),
+    [
+        pytest.param(None, ["Lead", "x"], ["lead", "won"], ["Lead", "Won", "x"], id="one is added"),
+        pytest.param(None, ["Lead", "x", "y"], [], ["x", "y"], id="all of ours are taken off"),
+        pytest.param(None, ["Lead", "x"], None, ["x"], id="it is emptied"),
+        pytest.param(None, ["Lead"], None, None, id="it is emptied, and holds nothing else"),
+        pytest.param(None, ["Lead"], ["won"], ["Won"], id="nothing is overlooked"),
+        pytest.param(None, None, ["won"], ["Won"], id="it is blank"),
+        pytest.param(None, "x", ["won"], ["Won"], id="it holds no list"),
+        pytest.param(None, ["Lead", {"id": 1}], ["won"], ["Won", {"id": 1}], id="an element is no text"),
+        pytest.param(";", "Lead;x;", ["won"], "Won;x", id="kept as one text"),
+        pytest.param(";", "Lead;x; ", None, "x", id="kept as one text, and emptied"),
+        pytest.param(";", None, ["won"], "Won", id="a text that is blank"),
+    ],
+)
+def test_the_elements_of_a_set_that_are_overlooked_stay(
+    delimiter: str | None, held: object, elements: list[str] | None, sent: object
+) -> None:
+    place = at("list", choices=STAGES, delimiter=delimiter)
+    both = mapping(field("f", place, "f", type="set", unknown_choice="ignore"))
+    assert both.left.needs_current(["f"])
+    assert both.right.needs_current(["f"])
+    assert both.left.encode({"f": elements}, {"list": held, "other": "y"}) == {"list": sent}
+    assert both.left.app_fields("f") == ("list",)
+
+
+def test_the_elements_that_are_overlooked_stay_within_an_object() -> None:
+    place = at("groups[kind=c].names", choices=STAGES)
+    both = mapping(field("f", place, "f", type="set", unknown_choice="ignore"))
+    held = {"groups": [{"kind": "c", "names": ["x", "Lead"]}, {"kind": "d", "names": ["y"]}]}
+    assert both.left.decode(held).values == {"f": ["lead"]}
+    assert both.left.encode({"f": ["won"]}, held) == {
+        "groups": [{"kind": "c", "names": ["Won", "x"]}, {"kind": "d", "names": ["y"]}]
+    }
+
+
+def test_who_comes_to_overlook_what_was_refused_reads_the_rest_as_before() -> None:
+    place = at("list", choices=STAGES)
+    parks, ignores = (mapping(field("f", place, "f", type="set", unknown_choice=how)) for how in ("park", "ignore"))
+    assert altered(parks.meanings[Side.LEFT], ignores.meanings[Side.LEFT]) == frozenset()

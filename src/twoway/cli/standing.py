@@ -84,13 +84,18 @@ def _field(store: Store, found: Standing, name: str) -> dict[str, Any]:
     assert link is not None  # noqa: S101 - the caller has a link
     held = {side: link.bases[side].get(name, _MISSING) for side in Side}
     now = {side: row.values[name] for side, row in found.seen.items() if name in row.values and not row.hint}
-    rows = store.operations.history(pair=found.place.row.id, link=link.id, field=name, limit=1)
+    pair = found.place.row.id
+    latest = [
+        row
+        for side in Side
+        for row in store.operations.history(pair=pair, side=side, record_id=link.ids[side], field=name, limit=1)
+    ]
     conflict = found.conflicts.get(name)
     return {
         "field": name,
         "values": {names[side]: value for side, value in held.items() if value is not _MISSING},
         "seen_since": {names[side]: value for side, value in now.items() if value != held[side]},
-        "why": _why(found, name, held, rows[0] if rows else None),
+        "why": _why(found, name, held, max(latest, key=lambda row: row.operation, default=None)),
         "conflict": None if conflict is None else conflict.id,
     }
 

@@ -13,7 +13,7 @@ from twoway.core.raw import BLANKS, Invalid
 from twoway.core.spec import FieldSpec, Location, SpecProblem, Step
 from twoway.core.steps import Change, compile_step, each
 from twoway.core.time_types import date_format
-from twoway.core.transforms import ABSENT, Accessor, Joined, compile_path, settle
+from twoway.core.transforms import ABSENT, Accessor, Joined, Kept, compile_path, settle
 from twoway.core.types import ValueType, word
 
 Read = Callable[[Raw], Value]
@@ -48,6 +48,7 @@ def compile_field(
     steps = {name: _steps(spec, name, problems) for name in ("to_left", "to_right")}
     if accessor is None or len(problems) > before:
         return None
+    accessor = _beside_others(spec, side, location, accessor)
     parse, render = _with_form(kind, form)
     normal = _normal_form(spec)
     if normal is not None:
@@ -78,6 +79,15 @@ def _accessor(
     if len(parts) < len(location.paths):
         return None
     return Joined(tuple(parts), location.separator, location.split) if location.join else parts[0]
+
+
+def _beside_others(spec: FieldSpec, side: Side, location: Location, accessor: Accessor) -> Accessor:
+    """Of a set, the elements that the mapping leaves out on purpose are left where they are."""
+    choices = choices_on(spec, side)
+    if spec.type != "set" or choices is None or spec.unknown_choice != "ignore":
+        return accessor
+    read, _ = _choices(choices, spec.unknown_choice)
+    return Kept(accessor, location.delimiter, lambda raw: read(raw) is ABSENT)
 
 
 def _then(parse: Read, change: Change, again: Read) -> Read:

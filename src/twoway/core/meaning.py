@@ -15,7 +15,7 @@ import orjson
 from twoway.core.codec import choices_on
 from twoway.core.model import Side
 from twoway.core.spec import FieldSpec
-from twoway.core.transforms import Accessor, Joined
+from twoway.core.transforms import Accessor, Joined, Kept
 from twoway.core.types import word
 
 FORMS: Final = 1
@@ -70,6 +70,8 @@ def altered(before: Mapping[str, Meaning], now: Mapping[str, Meaning]) -> frozen
 
 def _place(accessor: Accessor) -> list[str]:
     """Where a value is read from; how a text is taken apart again does not count."""
+    if isinstance(accessor, Kept):
+        return _place(accessor.inner)
     return [*map(repr, accessor.parts), accessor.separator] if isinstance(accessor, Joined) else [repr(accessor)]
 
 

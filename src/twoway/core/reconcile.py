@@ -55,8 +55,7 @@ class FieldConflict:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What one side is to be told. `rules` says why, by field; `expect` is what that side is believed to store now, and
-    of a create that is done the form in which the app stored what it was sent, where that is another.
+    """What one side is to be told. `rules` says why, by field; `expect` is what that side is believed to store now.
 
     `given` holds the other side's values that this write carries over: they become its base when the write is done.
     `deltas` stands for `given` where a set is merged on both sides at once: the elements that this write adds and

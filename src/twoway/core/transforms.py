@@ -1,18 +1,19 @@
 """Where a field's raw value lives in a record, and how it is put back: two-way accessors.
 
-Each accessor keeps the law `get(put(v)) == v`. Four shapes exist:
+Each accessor keeps the law `get(put(v)) == v`. Five shapes exist:
 
 - a plain field, by the app's name for it, dots included (`merge_fields.NAME`);
 - a path into an object (`address.city`), where the app's schema has the first part as a field and not the whole;
 - an element of an array, chosen by what it holds (`phones[type=work].value`);
-- several of these joined to one text (`join: [firstname, lastname]`).
+- several of these joined to one text (`join: [firstname, lastname]`);
+- a list of which only some elements are ours (`unknown_choice: ignore`).
 
 A path into an object or an array is read, changed and written whole, since apps take such fields whole.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from twoway.core.model import Raw, RawValues
@@ -208,6 +209,44 @@ class Joined:
                 words = [*words[: count - 1], self.separator.join(words[count - 1 :])]
         texts = [one or None for one in words]
         return texts + [None] * (count - len(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A list, or a text with `delimiter`, of which the mapping names some elements: the others stay where they are.
+
+    `overlooks` tells of an element whether it is one of these others. It may raise `Invalid`, which says so as well.
+    """
+
+    inner: Accessor
+    delimiter: str | None
+    overlooks: Callable[[Raw], bool] = field(repr=False, compare=False)
+    whole: bool = True
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        return self.inner.apps
+
+    def get(self, values: RawValues) -> Raw:
+        return self.inner.get(values)
+
+    def put(self, out: dict[str, Raw], raw: Raw, current: RawValues) -> None:
+        others = [one for one in self._elements(self.inner.get({**current, **out})) if self._stays(one)]
+        if others:
+            together = [*self._elements(raw), *others]
+            raw = together if self.delimiter is None else self.delimiter.join(word(one) for one in together)
+        self.inner.put(out, raw, current)
+
+    def _elements(self, raw: Raw) -> Sequence[Raw]:
+        if self.delimiter is not None and isinstance(raw, str):
+            return [one for one in raw.split(self.delimiter) if one.strip()]
+        return raw if isinstance(raw, list | tuple) else ()
+
+    def _stays(self, element: Raw) -> bool:
+        try:
+            return self.overlooks(element)
+        except Invalid:
+            return True
 
 
 def settle(text: str, separator: str) -> str:

@@ -1,8 +1,8 @@
 """Carrying out a plan: batch by batch, each between two commits.
 
-One commit marks a batch `sent`, with the values about to be replaced in the history; then the request leaves; one
-commit stores what became of it. Dying between the two leaves operations that are known to be in doubt, and are looked
-up before anything is sent again.
+One commit marks a batch `sent`, by which the values about to be replaced enter the history; then the request leaves;
+one commit stores what became of it. Dying between the two leaves operations that are known to be in doubt, and are
+looked up before anything is sent again.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -74,7 +74,6 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
     with run.commit("sent", durable=True):
         run.store.operations.rewrite(narrowed)
         run.store.operations.sent([operation.id for operation in sent], run.now)
-        run.store.operations.record(run.pair.id, run.cycle, sent, run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
     answers = await _moved_by_itself(run, side, sent, answers)
     with run.commit("receipts"):

@@ -160,7 +160,9 @@ def _was_put_back(run: Run, link: Link, edit: Edit, name: str) -> bool:
     told = capabilities.receipt is not ReceiptShape.NOTHING
     if told and capabilities.rewrites.isdisjoint(run.mapping(edit.side).app_fields(name)):
         return False
-    last = run.store.operations.history(pair=run.pair.id, side=edit.side, link=link.id, field=name, limit=1)
+    last = run.store.operations.history(
+        pair=run.pair.id, side=edit.side, record_id=link.ids[edit.side], field=name, limit=1
+    )
     put_back = (DRIFT, "done", edit.expect[name], edit.changed[name])
     return bool(last) and (last[0].rule, last[0].state, last[0].old, last[0].new) == put_back
 

@@ -47,19 +47,15 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
             lose(run, operation)
         case Outcome.GONE if operation.edit.kind in (Kind.DELETE, Kind.ARCHIVE):
             # Both records were proved to be gone, whoever did it.
-            run.store.operations.landed([operation.id], "unknown")
-            run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "it was gone already")
+            run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "it was gone already", in_doubt=True)
             settle.removed(run, operation)
         case Outcome.MOVED | Outcome.GONE:
-            _not_landed(run, operation)
             if operation.record_id is not None:
                 look_again(run, operation.side, [operation.record_id])
             supersede(run, operation, "the record to be written has changed since it was read")
         case Outcome.REFUSED:
-            _not_landed(run, operation)
             refuse(run, operation, receipt.why or "the app refused it", receipt.field)
         case Outcome.LATER:
-            _not_landed(run, operation)
             _close_undone(run, operation, State.SUPERSEDED, receipt.why)
         case Outcome.UNKNOWN:
             lose(run, operation)
@@ -89,10 +85,6 @@ def anew(operation: StagedOperation) -> Staging:
         operation.fps,
         operation.undoes,
     )
-
-
-def _not_landed(run: Run, operation: StagedOperation) -> None:
-    run.store.operations.landed([operation.id], "never")
 
 
 def _close_undone(run: Run, operation: StagedOperation, state: State, reason: str | None) -> None:
@@ -192,10 +184,6 @@ def note_done(run: Run, done: Sequence[Done], reason: str | None = None) -> None
     """These operations took effect, and are closed."""
     store = run.store
     store.operations.done([(one.operation.id, one.record_id) for one in done], run.now, reason)
-    # Of a create there is no history: it replaced nothing.
-    replaced = [one.operation.id for one in done if one.operation.edit.kind is not Kind.CREATE]
-    if replaced:
-        store.operations.landed(replaced, "done")
     for one in done:
         run.counts[f"{one.operation.edit.kind}d {one.operation.side}"] += 1
 
@@ -236,7 +224,6 @@ def holds(run: Run, operation: StagedOperation, answer: Fetched) -> dict[str, Va
 
 def _duplicate(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
     if operation.edit.kind is not Kind.CREATE or receipt.id is None:
-        _not_landed(run, operation)
         refuse(run, operation, receipt.why or "another record has this key already")
         return
     if run.store.operations.earliest_pending_create(run.pair.id, operation.side, but=operation.id):
@@ -244,7 +231,6 @@ def _duplicate(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
         lose(run, operation)
         look_again(run, operation.side, [receipt.id])
         return
-    _not_landed(run, operation)
     adopt(run, operation, receipt.id)
 
 

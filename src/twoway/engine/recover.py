@@ -93,8 +93,7 @@ def _landed(run: Run, done: Done) -> None:
 def _again(run: Run, operation: StagedOperation) -> None:
     """It did not land, or somebody wrote over it since: decide again from what both records are now."""
     withdrawn = run.store.operations.is_withdrawn(operation.id)
-    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "not found to have landed")
-    run.store.operations.landed([operation.id], "unknown")
+    run.store.operations.close([operation.id], State.SUPERSEDED, run.now, "not found to have landed", in_doubt=True)
     if operation.undoes is not None and not withdrawn:
         # A person asked for it, and nothing else would decide it anew.
         run.store.operations.stage(run.pair.id, run.cycle, [receipts.anew(operation)], State.PLANNED)

@@ -113,7 +113,7 @@ def _drop(run: Run, before: DecidedUnder) -> None:
     if undos := run.store.operations.outdate_undos(pair, run.now):
         run.counts["superseded"] += undos
     in_doubt = run.store.operations.in_state(pair, State.SENT, State.UNKNOWN)
-    run.store.operations.rewrite((one.id, _still(one.edit, fields, run.pair.match_fields)) for one in in_doubt)
+    run.store.operations.narrow((one.id, _still(one.edit, fields, run.pair.match_fields)) for one in in_doubt)
 
 
 def _still(edit: Edit, fields: Mapping[Side, Collection[str]], keys: Collection[str]) -> Edit:

@@ -4,17 +4,16 @@ Worked off a batch at a time, each statement once for all of it, and always with
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from twoway.core.mapping import Decoded
 from twoway.core.model import SIDES, Side, Value, Values
-from twoway.core.reconcile import LEFT_SCOPE, Edit, moved_bases
+from twoway.core.reconcile import LEFT_SCOPE, moved_bases
 from twoway.core.resolve import DECIDED
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move, records_of
 from twoway.engine.run import Run
 from twoway.state.attention import UNREADABLE
-from twoway.state.links import NewLink
+from twoway.state.links import LinkWritten, NewLink
 from twoway.state.observations import Sighting
 from twoway.state.rows import Link, Observation, StagedOperation, receipt_text
 
@@ -60,7 +59,7 @@ def created(run: Run, done: Sequence[Done]) -> None:
     from_ids = [one.operation.counterpart_id or "" for one in done]
     seen = store.observations.sightings(pair.id, giver, from_ids)
     news: list[NewLink] = []
-    formed: list[tuple[int, Edit]] = []
+    formed: list[tuple[int, Values]] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
     settled: list[tuple[Side, str, int | None]] = []
     for (operation, record_id, stored, version), from_id in zip(done, from_ids, strict=True):
@@ -69,7 +68,7 @@ def created(run: Run, done: Sequence[Done]) -> None:
         base: Values = {**blanks, **stored}
         if differing := {name: value for name, value in stored.items() if value != operation.edit.changed.get(name)}:
             # How the app stored it: an undo must tell that from what a person made of it.
-            formed.append((operation.id, replace(operation.edit, expect=differing)))
+            formed.append((operation.id, differing))
         sighting = seen.get(from_id)
         new = NewLink(
             {target: record_id, giver: from_id},
@@ -87,7 +86,7 @@ def created(run: Run, done: Sequence[Done]) -> None:
             move(run, previous, new, target, "deleted, and created anew")
         keys.append((record_id, mapping.keys(base)))
         settled.append((giver, from_id, operation.revs[giver]))
-    store.operations.rewrite(formed)
+    store.operations.stored(formed)
     store.links.add_all(pair.id, news, run.now)
     store.links.set_keys(pair.id, target, keys)
     store.observations.settle(pair.id, settled)
@@ -117,9 +116,9 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
     store, pair = run.store, run.pair
     side = rows[0][1].operation.side
     mapping = run.mapping(side)
-    bases: list[tuple[int, Mapping[Side, Values]]] = []
-    sides: list[tuple[int, int | None, str | None, str]] = []
+    written_to: list[LinkWritten] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
+    formed: list[tuple[int, Values]] = []
     apart: dict[int, dict[str, list[Value]]] = {}
     for link, (operation, _, stored, version) in rows:
         edit = operation.edit
@@ -132,10 +131,9 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
             mine = {name: judged[name] for name in decided if name not in edit.given and name in judged}
             moved[side.other].update(mine)
         now = {of: {**link.bases[of], **moved[of]} for of in SIDES}
-        bases.append((link.id, now))
         differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
         if differing:
-            store.operations.stored(operation.id, differing)
+            formed.append((operation.id, differing))
         # Of a set that is merged on both sides, this write stored its own part only: the rest is still to be carried
         # over.
         receipt = written(run, version, edit.changed.keys() - edit.deltas.keys())
@@ -144,7 +142,8 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
         # A record that was read just before the write was looked at in the written fields alone. What else a person
         # changed in it is not known yet: the version that the write made must not stand for it in the next one.
         whole = operation.version is not None and operation.undoes is None and not mapping.needs_current(edit.changed)
-        sides.append((link.id, fp, (version or link.versions[side]) if whole else None, receipt))
+        known_at = (version or link.versions[side]) if whole else None
+        written_to.append(LinkWritten(link.id, now, fp, known_at, receipt))
         if pair.match_fields & edit.changed.keys():
             keys.append((link.ids[side], mapping.keys(now[side])))
         if decided:
@@ -154,13 +153,16 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
             store.attention.took(link.id, side, {name: stored[name] for name in decided if name not in edit.given})
         if operation.undoes is not None:
             apart[link.id] = {**link.held, **_apart(link, operation, stored)}
-    store.links.set_bases(bases)
-    for number, held in apart.items():
-        store.links.hold(number, held)
-    store.links.set_sides(side, sides)
+    store.operations.stored(formed)
     if keys:
         store.links.set_keys(pair.id, side, keys)
-    _release(run, side, rows)
+    seen = {of: store.observations.sightings(pair.id, of, [link.ids[of] for link, _ in rows]) for of in SIDES}
+    free = _release(run, side, rows, seen)
+    gave = _given(side.other, free, seen[side.other])
+    store.links.wrote(side, [one._replace(gave=gave.get(one.link)) for one in written_to])
+    for number, held in apart.items():
+        store.links.hold(number, held)
+    _settle(run, side, free, seen)
 
 
 def _apart(link: Link, operation: StagedOperation, stored: Values) -> dict[str, list[Value]]:
@@ -170,12 +172,12 @@ def _apart(link: Link, operation: StagedOperation, stored: Values) -> dict[str, 
     return pairs if side is Side.LEFT else {name: values[::-1] for name, values in pairs.items()}
 
 
-def _release(run: Run, target: Side, rows: Sequence[tuple[Link, Done]]) -> None:
-    """What was seen of these links' records is settled, where nothing more is to be done about it."""
-    store, pair = run.store, run.pair
+def _release(
+    run: Run, target: Side, rows: Sequence[tuple[Link, Done]], seen: Mapping[Side, Mapping[str, Sighting]]
+) -> list[tuple[Link, StagedOperation]]:
+    """The links of which nothing more is to be done; what else is to be done about the others is noted."""
     numbers = [link.id for link, _ in rows]
-    busy, unsettled = store.operations.live_on(numbers), store.attention.unsettled(numbers)
-    seen = {side: store.observations.sightings(pair.id, side, [link.ids[side] for link, _ in rows]) for side in SIDES}
+    busy, unsettled = run.store.operations.live_on(numbers), run.store.attention.unsettled(numbers)
     again: dict[Side, list[str]] = {side: [] for side in SIDES}
     free: list[tuple[Link, StagedOperation]] = []
     for link, (operation, *_) in rows:
@@ -194,8 +196,18 @@ def _release(run: Run, target: Side, rows: Sequence[tuple[Link, Done]]) -> None:
     for side, ids in again.items():
         if ids:
             look_again(run, side, ids)
-    if free:
-        _settle(run, target, free, seen)
+    return free
+
+
+def _given(
+    giver: Side, free: Iterable[tuple[Link, StagedOperation]], seen: Mapping[str, Sighting]
+) -> dict[int, tuple[int | None, str | None]]:
+    """Fingerprint and version of the records that were carried over, by link, where nothing newer was seen of them."""
+    return {
+        link.id: (gave.fp, gave.version)
+        for link, operation in free
+        if (gave := seen.get(link.ids[giver])) is not None and gave.rev == operation.revs[giver]
+    }
 
 
 def look_again(run: Run, side: Side, record_ids: Iterable[str]) -> None:
@@ -224,15 +236,12 @@ def _settle(
     rows: Sequence[tuple[Link, StagedOperation]],
     seen: Mapping[Side, Mapping[str, Sighting]],
 ) -> None:
-    store, pair, giver = run.store, run.pair, target.other
-    shown: list[tuple[int, Side, int | None, str | None]] = []
+    """What was seen of these links' records is settled, but for what was seen since the write was decided."""
+    store, pair = run.store, run.pair
     settled: list[tuple[Side, str, int | None]] = []
     newer: list[str] = []
     calm: list[tuple[Side, str]] = []
     for link, operation in rows:
-        gave = seen[giver].get(link.ids[giver])
-        if gave is not None and gave.rev == operation.revs[giver]:
-            shown.append((link.id, giver, gave.fp, gave.version))
         stays = set()
         for side, record_id in records_of(link):
             rev, row = operation.revs[side], seen[side].get(record_id)
@@ -247,7 +256,6 @@ def _settle(
             newer.append(link.ids[target])
         if not stays:
             calm += records_of(link)
-    store.links.set_seen(shown)
     store.observations.settle(pair.id, settled)
     if newer:
         store.observations.look_again(pair.id, target, newer, run.now, store.observations.next_rev())

@@ -89,7 +89,7 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
     unedited: dict[str, Value] = {}
     ended: set[str] = set()
     for operation in reversed(written):
-        stored = {row.field: row.new for row in store.operations.of_operation(operation.id)}
+        stored = {**operation.edit.changed, **operation.stored}
         for name in operation.edit.expect.keys() - ended:
             # What a person wrote between two of our writes, or after them, is theirs: there the way back ends.
             if unedited.get(name, base.get(name)) == stored.get(name):
@@ -188,8 +188,8 @@ def _edited_since(pair: PairContext, store: Store, operation: StagedOperation, b
     """The fields of a record that we made in which it was last seen to hold something else than what we wrote there."""
     mapping, rewrites = pair.mapping.side(operation.side), pair.apps[operation.side].capabilities.rewrites
     # How the app stored what it was sent is noted there where that differs: see `twoway.engine.settle`.
-    written = {**mapping.decode(mapping.on_create).values, **operation.edit.changed, **operation.edit.expect}
-    replaced = store.operations.history(pair=pair.id, side=operation.side, record_id=operation.record_id, limit=-1)
+    written = {**mapping.decode(mapping.on_create).values, **operation.edit.changed, **operation.stored}
+    replaced = store.operations.history(pair=pair.id, side=operation.side, record_id=operation.record_id, limit=None)
     for row in reversed(replaced):
         if row.state == "done":
             written[row.field] = row.new

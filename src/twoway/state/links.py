@@ -29,6 +29,19 @@ class NewLink(NamedTuple):
     receipts: Mapping[Side, str | None]
 
 
+class LinkWritten(NamedTuple):
+    """What a write to one side leaves of a link: both bases, and of the side that was written fingerprint and version
+    as last seen, and what the write made of it. `gave` are fingerprint and version of the other side, where what was
+    seen of it is settled."""
+
+    link: int
+    bases: Mapping[Side, Values]
+    fp: int | None
+    version: str | None
+    receipt: str
+    gave: tuple[int | None, str | None] | None = None
+
+
 class Links:
     """The tables `link`, `match_key` and `mark`."""
 
@@ -110,12 +123,28 @@ class Links:
             [(*_bases(bases), link) for link, bases in rows],
         )
 
-    def set_sides(self, side: Side, rows: Iterable[tuple[int, int | None, str | None, str | None]]) -> None:
-        """Fingerprint and version that were last seen of one side, and what our last write made of it, by link."""
+    def wrote(self, side: Side, rows: Iterable[LinkWritten]) -> None:
+        """What writes to one side, of a link each, leave of both sides."""
+        one, other = side.value, side.other.value
         self._db.many(
-            f"UPDATE link SET {side.value}_fp = ?, {side.value}_version = ?, {side.value}_receipt = ?, "
-            f"{side.value}_raw = NULL WHERE id = ?",
-            [(fp, version, receipt, link) for link, fp, version, receipt in rows],
+            f"UPDATE link SET left_base = ?, right_base = ?, {one}_fp = ?, {one}_version = ?, {one}_receipt = ?, "
+            f"{one}_raw = NULL, {other}_fp = CASE WHEN ? THEN ? ELSE {other}_fp END, "
+            f"{other}_version = coalesce(?, {other}_version), {other}_raw = CASE WHEN ? THEN NULL ELSE {other}_raw END "
+            "WHERE id = ?",
+            [
+                (
+                    *_bases(row.bases),
+                    row.fp,
+                    row.version,
+                    row.receipt,
+                    row.gave is not None,
+                    row.gave and row.gave[0],
+                    row.gave and row.gave[1],
+                    row.gave is not None,
+                    row.link,
+                )
+                for row in rows
+            ],
         )
 
     def set_seen(self, rows: Sequence[tuple[int, Side, int | None, str | None]]) -> None:

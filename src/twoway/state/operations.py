@@ -1,16 +1,22 @@
-"""The plan, which is the journal, and the history of every value that was ever replaced."""
+"""The plan, which is the journal, and so the history of every value that was ever replaced."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from twoway.core.model import Instant, Kind, Side, Value
+from twoway.core.model import Instant, Kind, Side, Value, Values
 from twoway.core.plan import State, Totals
 from twoway.core.reconcile import Edit
 from twoway.state.database import Database
-from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_text, loads, operation_row
+from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_from, edit_text, operation_row
 
 _WITHDRAWN: Final = "withdrawn by a person"
 _OUTDATED: Final = "the mapping has changed since"
+
+_OUTCOME: Final = (
+    "CASE WHEN p.state = 'done' THEN 'done' WHEN p.closed_at IS NULL THEN 'sent' "
+    "WHEN p.in_doubt THEN 'unknown' ELSE 'never' END"
+)
 
 
 class Staging(NamedTuple):
@@ -27,9 +33,9 @@ class Staging(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """A value that was replaced. `state` tells what became of the write that replaced it."""
+    """A value that was replaced. `state` tells what became of the write that replaced it: `sent` while that is open,
+    `done`, `never`, or `unknown` where nobody can tell."""
 
-    id: int
     pair: str
     cycle: int
     operation: int
@@ -45,7 +51,7 @@ class HistoryRow(NamedTuple):
 
 
 class Operations:
-    """The tables `operation` and `history`."""
+    """The table `operation`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -198,11 +204,16 @@ class Operations:
             )
         )
 
-    def close(self, ids: Iterable[int], state: State, now: Instant, reason: str | None = None) -> None:
-        """Operations end. The caller sees to it that their records stay observed unless they are done."""
+    def close(
+        self, ids: Iterable[int], state: State, now: Instant, reason: str | None = None, *, in_doubt: bool = False
+    ) -> None:
+        """Operations end. The caller sees to it that their records stay observed unless they are done.
+
+        `in_doubt`: they were sent, and whether they took effect nobody can tell.
+        """
         self._db.many(
-            "UPDATE operation SET state = ?, closed_at = ?, reason = ? WHERE id = ?",
-            [(state.value, now, reason, operation) for operation in ids],
+            "UPDATE operation SET state = ?, closed_at = ?, reason = ?, in_doubt = ? WHERE id = ?",
+            [(state.value, now, reason, int(in_doubt), operation) for operation in ids],
         )
 
     def done(self, rows: Iterable[tuple[int, str | None]], now: Instant, reason: str | None = None) -> None:
@@ -306,8 +317,12 @@ class Operations:
         """Of these more is known by now than when they were planned."""
         self._db.many("UPDATE operation SET edit = ? WHERE id = ?", [(edit_text(edit), one) for one, edit in rows])
 
+    def narrow(self, rows: Iterable[tuple[int, Edit]]) -> None:
+        """Of these, which have left, only so much can still be told under another mapping; the history keeps all."""
+        self._db.many("UPDATE operation SET still = ? WHERE id = ?", [(edit_text(edit), one) for one, edit in rows])
+
     def sent(self, ids: Iterable[int], now: Instant) -> None:
-        """From now on these may take effect."""
+        """From now on these may take effect: what they replace is in the history."""
         self._db.many(
             "UPDATE operation SET state = 'sent', sent_at = ? WHERE id = ?", [(now, operation) for operation in ids]
         )
@@ -340,50 +355,11 @@ class Operations:
             (pair, side.value, but),
         )
 
+    def stored(self, rows: Iterable[tuple[int, Values]]) -> None:
+        """What the app made of what these sent it, in the fields in which that is something else."""
+        self._db.many("UPDATE operation SET stored = ? WHERE id = ?", [(dumps(values), one) for one, values in rows])
+
     # -- history
-
-    def record(self, pair: int, cycle: int, rows: Iterable[StagedOperation], now: Instant) -> None:
-        """The values that these are about to replace, in the very transaction that marks them sent."""
-        self._db.many(
-            "INSERT INTO history (pair, cycle, operation, link, side, record_id, field, old, new, rule, at, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
-            [
-                (
-                    pair,
-                    cycle,
-                    row.id,
-                    row.link,
-                    row.side.value,
-                    row.record_id,
-                    field,
-                    dumps(old),
-                    dumps(row.edit.changed.get(field)),
-                    row.edit.rules.get(field) or row.edit.rules.get("*", ""),
-                    now,
-                )
-                for row in rows
-                if row.record_id is not None
-                for field, old in row.edit.expect.items()
-            ],
-        )
-
-    def landed(self, operations: Iterable[int], state: str) -> None:
-        """What became of the writes that these rows of history belong to: done, unknown or never."""
-        self._db.run(
-            "UPDATE history SET state = ? WHERE operation IN (SELECT value FROM json_each(?))",
-            (state, dumps(list(operations))),
-        )
-
-    def stored(self, operation: int, values: Mapping[str, Value]) -> None:
-        """The app stored these values otherwise than they were sent."""
-        self._db.many(
-            "UPDATE history SET new = ? WHERE operation = ? AND field = ?",
-            [(dumps(value), operation, field) for field, value in values.items()],
-        )
-
-    def of_operation(self, operation: int) -> list[HistoryRow]:
-        """The values that one write replaced."""
-        return self._history("h.operation = ?", (operation,), -1)
 
     def history(
         self,
@@ -391,33 +367,43 @@ class Operations:
         pair: int | None = None,
         side: Side | None = None,
         record_id: str | None = None,
-        link: int | None = None,
         field: str | None = None,
         cycle: int | None = None,
-        limit: int = 100,
+        limit: int | None = 100,
     ) -> list[HistoryRow]:
-        """Replaced values, the latest first."""
+        """Replaced values, the latest first: what was believed to be stored where a write has left for it."""
         wanted: dict[str, Any] = {
-            "h.pair": pair,
-            "h.side": None if side is None else side.value,
-            "h.record_id": record_id,
-            "h.link": link,
-            "h.field": field,
-            "h.cycle": cycle,
+            "p.pair": pair,
+            "p.side": None if side is None else side.value,
+            "p.record_id": record_id,
+            "p.cycle": cycle,
         }
         chosen = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in chosen) or "1"
-        return self._history(where, tuple(chosen.values()), limit)
-
-    def _history(self, where: str, params: tuple[Any, ...], limit: int) -> list[HistoryRow]:
+        where = "".join(f" AND {column} = ?" for column in chosen)
         rows = self._db.run(
-            "SELECT h.id, p.name, h.cycle, h.operation, h.link, h.side, h.record_id, h.field, h.old, h.new, h.rule, "
-            f"h.at, h.state FROM history h JOIN pair p ON p.id = h.pair WHERE {where} ORDER BY h.id DESC LIMIT ?",
-            (*params, limit),
+            f"SELECT n.name, {_OUTCOME}, p.edit, {OPERATION_COLUMNS} FROM operation p JOIN pair n ON n.id = p.pair "
+            f"WHERE p.sent_at IS NOT NULL AND p.kind <> 'create'{where} ORDER BY p.id DESC",
+            tuple(chosen.values()),
         )
-        return [
-            HistoryRow(
-                r[0], r[1], r[2], r[3], r[4], Side(r[5]), r[6], r[7], loads(r[8]), loads(r[9]), r[10], r[11], r[12]
-            )
-            for r in rows
-        ]
+        replaced = (one for row in rows for one in _replaced(row[0], row[1], row[2], operation_row(row[3:])))
+        return list(islice((one for one in replaced if field in (None, one.field)), limit))
+
+
+def _replaced(pair: str, state: str, sent: str, operation: StagedOperation) -> Iterator[HistoryRow]:
+    """The values that one write replaced; `sent` is all of it, also what means something else by now."""
+    edit = edit_from(sent, operation.side, operation.edit.kind)
+    for name, old in edit.expect.items():
+        yield HistoryRow(
+            pair,
+            operation.cycle,
+            operation.id,
+            operation.link,
+            operation.side,
+            operation.record_id or "",
+            name,
+            old,
+            operation.stored.get(name, edit.changed.get(name)),
+            edit.rules.get(name) or edit.rules.get("*", ""),
+            operation.sent_at or 0,
+            state,
+        )

@@ -77,6 +77,8 @@ class StagedOperation(NamedTuple):
     sent_at: Instant | None
     lost_at: Instant | None
     undoes: int | None
+    stored: Values = NOTHING
+    """What the app made of what it was sent, in the fields in which that is something else."""
 
 
 LINK_COLUMNS = (
@@ -155,8 +157,8 @@ CREATES_IN_FLIGHT = (
 Nothing in it refers to the statement around it, so that it is worked out once."""
 
 OPERATION_COLUMNS = (
-    "p.id, p.cycle, p.link, p.side, p.record_id, p.counterpart_id, p.version, p.edit, p.state, p.left_rev, "
-    "p.right_rev, p.left_fp, p.right_fp, p.sent_at, p.lost_at, p.undoes, p.kind"
+    "p.id, p.cycle, p.link, p.side, p.record_id, p.counterpart_id, p.version, coalesce(p.still, p.edit), p.state, "
+    "p.left_rev, p.right_rev, p.left_fp, p.right_fp, p.sent_at, p.lost_at, p.undoes, p.stored, p.kind"
 )
 
 
@@ -171,13 +173,14 @@ def operation_row(row: Any) -> StagedOperation:
         row[4],
         row[5],
         row[6],
-        _edit_from(row[7], side, _KINDS[row[16]]),
+        edit_from(row[7], side, _KINDS[row[17]]),
         row[8],
         {Side.LEFT: row[9], Side.RIGHT: row[10]},
         {Side.LEFT: row[11], Side.RIGHT: row[12]},
         row[13],
         row[14],
         row[15],
+        loads(row[16]) or NOTHING,
     )
 
 
@@ -191,7 +194,7 @@ def edit_text(edit: Edit) -> str:
     return dumps({key: value for key, value in parts.items() if value})
 
 
-def _edit_from(text: str, side: Side, kind: Kind) -> Edit:
+def edit_from(text: str, side: Side, kind: Kind) -> Edit:
     """The reverse of `edit_text`."""
     parts = orjson.loads(text)
     get, both = parts.get, parts.get("b", {})

@@ -144,6 +144,9 @@ operation = Table(
     Column("closed_at", BigInteger),
     Column("reason", Text),
     Column("undoes", Integer),
+    Column("still", Text),  # what of the edit means the same under a mapping that came after it was sent
+    Column("stored", Text),  # {field: value}: what the app made of what it was sent, where that is something else
+    Column("in_doubt", Integer),  # 1: it was closed without its being known whether it took effect
     sqlite_autoincrement=True,
 )
 Index(
@@ -162,27 +165,15 @@ Index(
     postgresql_where=text("closed_at IS NULL"),
 )
 Index("operation_cycle", operation.c.cycle)
-
-history = Table(
-    "history",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("pair", Integer, nullable=False),
-    Column("cycle", Integer, nullable=False),
-    Column("operation", Integer, nullable=False),
-    Column("link", Integer),
-    Column("side", Text, nullable=False),
-    Column("record_id", Text, nullable=False),
-    Column("field", Text, nullable=False),
-    Column("old", Text, nullable=False),
-    Column("new", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),  # sent | done | unknown | never: what became of the write
+# What has left for a record that was there: the history of what it held.
+Index(
+    "operation_replaced",
+    operation.c.pair,
+    operation.c.side,
+    operation.c.record_id,
+    sqlite_where=text("sent_at IS NOT NULL AND kind <> 'create'"),
+    postgresql_where=text("sent_at IS NOT NULL AND kind <> 'create'"),
 )
-Index("history_record", history.c.pair, history.c.side, history.c.record_id)
-Index("history_operation", history.c.operation)
-Index("history_cycle", history.c.cycle)
 
 conflict = Table(
     "conflict",

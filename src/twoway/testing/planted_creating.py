@@ -78,7 +78,6 @@ async def nothing_sent(run: Run, side: Side, writes: Sequence[Any]) -> Any:
 
 
 def never_landed(_before: Any, run: Run, operation: StagedOperation) -> None:
-    receipts._not_landed(run, operation)
     receipts._close_undone(run, operation, State.SUPERSEDED, "no answer")
 
 

@@ -16,7 +16,7 @@ from twoway.engine.run import Run
 from twoway.ports import ReceiptShape
 from twoway.sdk.errors import ConnectorError
 from twoway.state.database import Database
-from twoway.state.links import Links
+from twoway.state.links import Links, LinkWritten
 from twoway.state.observations import Observations
 from twoway.state.rows import StagedOperation
 from twoway.testing.planted import Fault
@@ -49,8 +49,16 @@ def guess(before: Any, *args: Any) -> Any:
     return replace(found, match=others[0].id, duplicates=()) if others else found
 
 
+def one(bases: Mapping[Side, Values]) -> Mapping[Side, Values]:
+    return {side: {**bases[Side.RIGHT], **bases[Side.LEFT]} for side in Side}
+
+
 def one_base(before: Any, self: Links, rows: Iterable[tuple[int, Mapping[Side, Values]]]) -> None:
-    before(self, [(link, {side: {**bases[Side.RIGHT], **bases[Side.LEFT]} for side in Side}) for link, bases in rows])
+    before(self, [(link, one(bases)) for link, bases in rows])
+
+
+def one_base_written(before: Any, self: Links, side: Side, rows: Iterable[LinkWritten]) -> None:
+    before(self, side, [row._replace(bases=one(row.bases)) for row in rows])
 
 
 Sent = tuple[Sequence[Receipt], ConnectorError | None]
@@ -189,7 +197,7 @@ DECIDING: Final = (
         "one base for both sides",
         "rule 16, complaint 15",
         "undo undone",
-        around(Links, "set_bases", one_base),
+        all_of(around(Links, "set_bases", one_base), around(Links, "wrote", one_base_written)),
         lively("name", by_hand=True, edits=60, cycles=20),
     ),
     Fault(

@@ -163,7 +163,7 @@ READING: Final = (
         "what was there before our write is recognised after it",
         "rule 17",
         "diverged",
-        around(Links, "set_sides", still_recognised),
+        around(Links, "wrote", still_recognised),
         lively("name", "phone", edits=60, cycles=20, manner_lag=0),
     ),
     Fault(

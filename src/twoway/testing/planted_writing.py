@@ -52,30 +52,33 @@ def refused_and_forgotten(_before: Any, run: Run, operation: StagedOperation, wh
             run.store.observations.settle(run.pair.id, [(side, row.record_id, row.rev)])
 
 
+def unrecorded(before: Any, operations: Operations, ids: Sequence[int], now: int) -> None:
+    """What is sent no longer tells what it is about to replace."""
+    before(operations, ids, now)
+    operations._db.many("UPDATE operation SET edit = json_remove(edit, '$.e') WHERE id = ?", [(one,) for one in ids])
+
+
 def history_late(into: Plant) -> None:
-    waiting: dict[int, tuple[Any, ...]] = {}
-    before = into.put(
-        Operations,
-        "record",
-        lambda _self, pair, cycle, rows, now: waiting.update({r.id: (pair, cycle, r, now) for r in rows}),
-    )
-    landed, lost = Operations.landed, Operations.lost
+    waiting: dict[int, str] = {}
+    sent, done, lost = Operations.sent, Operations.done, Operations.lost
+
+    def leaves(self: Operations, ids: Sequence[int], now: int) -> None:
+        waiting.update({one: self._db.one("SELECT edit FROM operation WHERE id = ?", (one,)) for one in ids})
+        unrecorded(sent, self, ids, now)
 
     def loses(self: Operations, ids: Sequence[int], now: int) -> None:
         for one in ids:
             waiting.pop(one, None)
         lost(self, ids, now)
 
+    def lands(self: Operations, rows: Sequence[tuple[int, str | None]], *more: Any) -> None:
+        told = [(waiting.pop(one), one) for one, _ in rows if one in waiting]
+        self._db.many("UPDATE operation SET edit = ? WHERE id = ?", told)
+        done(self, rows, *more)
+
+    into.put(Operations, "sent", leaves)
     into.put(Operations, "lost", loses)
-
-    def lands(self: Operations, operations: Sequence[int], state: str) -> None:
-        for one in operations:
-            if one in waiting and state == "done":
-                pair, number, row, now = waiting.pop(one)
-                before(self, pair, number, [row], now)
-        landed(self, operations, state)
-
-    into.put(Operations, "landed", lands)
+    into.put(Operations, "done", lands)
 
 
 def whole_record(before: Any, run: Run, side: Side, operation: StagedOperation, target: Record | None) -> Any:
@@ -150,7 +153,7 @@ WRITING: Final = (
         all_of(around(apply, "_write", unconditional), answering_later(apply, "_read_targets", {})),
         BUSY,
     ),
-    Fault("no history", "rule 11", "lost edit", answering(Operations, "record"), any_history),
+    Fault("no history", "rule 11", "lost edit", around(Operations, "sent", unrecorded), any_history),
     Fault(
         "the history comes with the answer",
         "rule 11",

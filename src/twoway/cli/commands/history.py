@@ -67,13 +67,13 @@ def _rows(
         found += store.operations.history(
             pair=place.row.id, side=place.side, record_id=place.record_id, field=field, cycle=cycle, limit=limit
         )
-    return sorted(found, key=lambda one: -one.id)[:limit]
+    return sorted(found, key=lambda one: -one.operation)[:limit]
 
 
 def about(one: HistoryRow, names: Names) -> dict[str, Any]:
     """A replaced value in JSON."""
     return {
-        "id": one.id,
+        "id": one.operation,
         "at": words.iso(one.at),
         "pair": one.pair,
         "cycle": one.cycle,

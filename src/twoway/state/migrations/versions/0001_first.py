@@ -53,26 +53,6 @@ def upgrade() -> None:
     )
     op.create_index("cycle_pair", "cycle", ["pair", "id"], unique=False)
     op.create_table(
-        "history",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pair", sa.Integer(), nullable=False),
-        sa.Column("cycle", sa.Integer(), nullable=False),
-        sa.Column("operation", sa.Integer(), nullable=False),
-        sa.Column("link", sa.Integer(), nullable=True),
-        sa.Column("side", sa.Text(), nullable=False),
-        sa.Column("record_id", sa.Text(), nullable=False),
-        sa.Column("field", sa.Text(), nullable=False),
-        sa.Column("old", sa.Text(), nullable=False),
-        sa.Column("new", sa.Text(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("history_cycle", "history", ["cycle"], unique=False)
-    op.create_index("history_operation", "history", ["operation"], unique=False)
-    op.create_index("history_record", "history", ["pair", "side", "record_id"], unique=False)
-    op.create_table(
         "lease",
         sa.Column("pair", sa.Integer(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
@@ -155,6 +135,9 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("undoes", sa.Integer(), nullable=True),
+        sa.Column("still", sa.Text(), nullable=True),
+        sa.Column("stored", sa.Text(), nullable=True),
+        sa.Column("in_doubt", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
@@ -174,6 +157,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "operation_replaced",
+        "operation",
+        ["pair", "side", "record_id"],
+        unique=False,
+        sqlite_where=sa.text("sent_at IS NOT NULL AND kind <> 'create'"),
+        postgresql_where=sa.text("sent_at IS NOT NULL AND kind <> 'create'"),
     )
     op.create_table(
         "pair",
