@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from twoway.core.model import Instant, Side, Value
+from twoway.engine.linking import records_of
 from twoway.state.attention import ConflictRow, ParkedRow
 from twoway.state.links import Mark, NewLink
 from twoway.state.rows import Link
@@ -95,6 +96,7 @@ def unlink(store: Store, pair: int, side: Side, record_id: str, now: Instant) ->
             )
         store.links.remove(found.id)
         store.links.mark(pair, [Mark(of, found.ids[of], "retired", "unlinked by a person") for of in Side], now)
+        store.attention.unpark(pair, records_of(found))
         for of in Side:
             store.observations.forget(pair, of, found.ids[of])
     return found

@@ -23,7 +23,8 @@ from twoway.engine import apply, decide, observe, recover, remap
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError, TellUser
-from twoway.state.pairs import Lease, Status
+from twoway.state import clock as our_clock
+from twoway.state.pairs import Lease
 from twoway.state.store import Store
 
 
@@ -69,6 +70,8 @@ async def run_cycle(
     with store.commit("begin", lease, began):
         number = store.pairs.begin_cycle(pair.id, kind.value, began)
         run = Run(pair=pair, store=store, clock=clock, lease=lease, cycle=number, began=began, allowance=row.allowance)
+        if row.clock_at is not None and (ahead := row.clock_at - began) > pair.tuning.skew:
+            our_clock.put_right(store.db, pair.id, began, ahead)
         recover.interrupted(run)
         full = not lost and remap.take_over(run, row)
     full = full or kind is Kind.SNAPSHOT or row.snapshot_at is None
@@ -155,7 +158,8 @@ def _conclude(run: Run, error: ConnectorError | None, reasons: tuple[str, ...], 
     if reasons:
         totals = run.store.operations.totals(pair.id, run.store.links.count(pair.id), [State.HELD])
         pairs.show_plan(pair.id, pair.mapping.hash, totals)
-        pairs.set_status(pair.id, Status.HALTED, "; ".join(reasons))
-    elif error is None:
+        pairs.halt(pair.id, "; ".join(reasons))
+    elif error is None and run.observed_at.keys() == set(Side):
+        # Of a few records that a person named, nothing tells how the pair is; nor was an approval meant for them.
         pairs.spend_allowance(pair.id)
         pairs.succeeded(pair.id, run.now)

@@ -26,10 +26,13 @@ _SAME = (
     "(observation.fp IS excluded.fp AND observation.life = excluded.life "
     "AND observation.into_id IS excluded.into_id AND (observation.fp IS NOT NULL OR observation.life <> 'live'))"
 )
+_MERGED = "observation.life = 'merged' AND excluded.life = 'gone'"
 _UPSERT = (
     f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (pair, side, record_id) DO UPDATE SET rev = excluded.rev, life = excluded.life, "
-    "into_id = excluded.into_id, "
+    "ON CONFLICT (pair, side, record_id) DO UPDATE SET rev = excluded.rev, "
+    # Whoever was merged is gone, too. An app may tell only once that it was a merge.
+    f"life = CASE WHEN {_MERGED} THEN 'merged' ELSE excluded.life END, "
+    f"into_id = CASE WHEN {_MERGED} THEN observation.into_id ELSE excluded.into_id END, "
     # What a record held when it was last seen tells whether it was one of ours.
     "vals = CASE WHEN excluded.life = 'live' THEN excluded.vals ELSE observation.vals END, "
     "problems = excluded.problems, version = excluded.version, modified = excluded.modified, "

@@ -44,6 +44,8 @@ class PairRow(NamedTuple):
     succeeded_at: Instant | None
     decided_hash: str | None
     """Of the mapping that was last decided under: see `Pairs.decided_under`."""
+    clock_at: Instant | None
+    """What our own clock said when the last cycle began."""
 
 
 class DecidedUnder(NamedTuple):
@@ -88,7 +90,7 @@ class Holder(NamedTuple):
 
 _PAIR = (
     "SELECT id, name, status, reason, mapping_hash, approved_hash, shown, allowance, left_cursor, right_cursor, "
-    "left_midway, right_midway, snapshot_at, succeeded_at, decided_hash FROM pair"
+    "left_midway, right_midway, snapshot_at, succeeded_at, decided_hash, clock_at FROM pair"
 )
 
 
@@ -142,11 +144,18 @@ class Pairs:
             "UPDATE pair SET mapping_hash = ?, shown = ? WHERE id = ?", (mapping_hash, totals_text(totals), pair)
         )
 
-    def approve(self, pair: int) -> None:
-        """Let the plan that was shown pass, once, and the pair run."""
+    def halt(self, pair: int, reason: str) -> None:
+        """No cycle before somebody approves; a pair that a person paused stays so."""
         self._db.run(
-            "UPDATE pair SET status = 'active', reason = NULL, approved_hash = mapping_hash, allowance = shown "
-            "WHERE id = ?",
+            "UPDATE pair SET status = 'halted', reason = ? WHERE id = ? AND status <> 'paused'", (reason, pair)
+        )
+
+    def approve(self, pair: int) -> None:
+        """Let the plan that was shown pass, once, and the pair run, unless a person paused it."""
+        self._db.run(
+            "UPDATE pair SET approved_hash = mapping_hash, allowance = shown, "
+            "reason = CASE status WHEN 'paused' THEN reason END, "
+            "status = CASE status WHEN 'paused' THEN status ELSE 'active' END WHERE id = ?",
             (pair,),
         )
 
@@ -232,6 +241,7 @@ class Pairs:
 
     def begin_cycle(self, pair: int, kind: str, now: Instant) -> int:
         """A row for a cycle that starts; those of dead processes are closed."""
+        self._db.run("UPDATE pair SET clock_at = ? WHERE id = ?", (now, pair))
         self._db.run(
             "UPDATE cycle SET status = 'interrupted', ended_at = ? WHERE pair = ? AND status = 'running'", (now, pair)
         )
@@ -305,6 +315,7 @@ def _pair_row(row: Any) -> PairRow:
         row[12],
         row[13],
         row[14],
+        row[15],
     )
 
 

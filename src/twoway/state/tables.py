@@ -44,6 +44,7 @@ pair = Table(
     Column("snapshot_at", BigInteger),
     Column("succeeded_at", BigInteger),
     Column("decided_hash", Text),  # of the mapping that was last decided under
+    Column("clock_at", BigInteger),  # our own clock when the last cycle began
     Column("decided_under", Text),  # what of that mapping tells whether the bases still say something
 )
 

@@ -36,7 +36,10 @@ async def _approve(ctx: typer.Context, what: str) -> None:
         say(f"{name} is approved, with the plan that was shown:")
         if row.allowance is not None:
             reports.say_directions(row.allowance, accounts_of(pair))
-        say(f"  the daemon writes it with its next cycle; `twoway sync {name}` does it now")
+        if row.status is Status.PAUSED:
+            say(f"  {name} is paused, and stays so: `twoway resume {name}` lets it write")
+        else:
+            say(f"  the daemon writes it with its next cycle; `twoway sync {name}` does it now")
 
 
 def _held(work: Session, number: int) -> str:

@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.Column("snapshot_at", sa.BigInteger(), nullable=True),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
         sa.Column("decided_hash", sa.Text(), nullable=True),
+        sa.Column("clock_at", sa.BigInteger(), nullable=True),
         sa.Column("decided_under", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
