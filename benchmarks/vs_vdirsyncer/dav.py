@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from email.utils import formatdate
-from hashlib import blake2b
+from hashlib import md5
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree as ET
@@ -61,7 +61,8 @@ class Card:
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+        # As sabre/dav makes it, and with it Nextcloud and Baïkal.
+        self.etag = f'"{md5(body, usedforsecurity=False).hexdigest()}"'
         text = body.decode()
         self._unfolded = re.sub(r"\r?\n[ \t]", "", text).lower()
         self._values: dict[str, list[str]] = {}

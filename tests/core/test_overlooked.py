@@ -59,6 +59,7 @@ def test_a_choice_that_is_overlooked_does_not_keep_its_record_from_being_deleted
         pytest.param(None, ["Lead"], None, None, id="it is emptied, and holds nothing else"),
         pytest.param(None, ["Lead"], ["won"], ["Won"], id="nothing is overlooked"),
         pytest.param(None, None, ["won"], ["Won"], id="it is blank"),
+        pytest.param(None, [None, "Lead", " ", "x"], ["won"], ["Won", "x"], id="elements are blank"),
         pytest.param(None, "x", ["won"], ["Won"], id="it holds no list"),
         pytest.param(None, ["Lead", {"id": 1}], ["won"], ["Won", {"id": 1}], id="an element is no text"),
         pytest.param(";", "Lead;x;", ["won"], "Won;x", id="kept as one text"),
@@ -75,6 +76,23 @@ def test_the_elements_of_a_set_that_are_overlooked_stay(
     assert both.right.needs_current(["f"])
     assert both.left.encode({"f": elements}, {"list": held, "other": "y"}) == {"list": sent}
     assert both.left.app_fields("f") == ("list",)
+
+
+@pytest.mark.parametrize(
+    ("type", "choices", "unknown"),
+    [
+        pytest.param("choice", STAGES, "ignore", id="one choice, which stands or does not"),
+        pytest.param("set", STAGES, "park", id="an unknown element is shown to people"),
+        pytest.param("set", STAGES, "keep", id="an unknown element is carried over"),
+        pytest.param("set", None, "park", id="every element is known"),
+        pytest.param("set", None, "ignore", id="every element is known, and nothing to be overlooked"),
+    ],
+)
+def test_a_field_of_which_all_is_ours_is_written_without_being_read(
+    type: str, choices: dict[str, str] | None, unknown: str
+) -> None:
+    both = mapping(field("f", at("list", choices=choices), "f", type=type, unknown_choice=unknown))
+    assert not both.left.needs_current(["f"])
 
 
 def test_the_elements_that_are_overlooked_stay_within_an_object() -> None:

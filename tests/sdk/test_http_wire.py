@@ -25,6 +25,7 @@ from twoway.sdk import (
     TryLater,
     make_open_http,
 )
+from twoway.sdk.response import AnswerTooLarge
 
 
 def test_a_request_carries_login_query_and_json_and_the_answer_is_parsed() -> None:
@@ -137,7 +138,7 @@ def test_an_unreadable_answer_to_a_write_is_a_lost_answer_and_not_repeated() -> 
     assert len(wire.requests) == 1
 
 
-@pytest.mark.parametrize(("writes", "kind"), [(False, TellUser), (True, TryLater)])
+@pytest.mark.parametrize(("writes", "kind"), [(False, AnswerTooLarge), (True, TryLater)])
 def test_an_answer_that_is_too_large_is_not_read(writes: bool, kind: type[ConnectorError]) -> None:
     wire = Wire(httpx.Response(200, json={"long": "x" * 5000}))
     error = failure(wire, post() if writes else get(), max_response_bytes=1000)

@@ -109,7 +109,10 @@ class Card:
         if at > 0 and is_soft_broken(self._lines[at - 1].raw):
             at -= 1  # a broken value of vCard 2.1 would swallow the line that follows it
         self._lines.insert(at, line)
-        self._find_properties()
+        if self.writable and line.name not in {"BEGIN", "END"} and self._lines[at + 1] is self._end:
+            self._properties.append(line)
+        else:
+            self._find_properties()
         return line
 
     def permute(self, places: Sequence[Line], lines: Sequence[Line]) -> None:

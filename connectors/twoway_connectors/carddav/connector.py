@@ -45,13 +45,14 @@ from twoway_connectors.carddav.discovery import (
 from twoway_connectors.carddav.fields import FIELDS, normal_values
 from twoway_connectors.carddav.listing import Lister
 from twoway_connectors.carddav.marker import id_of, uid_of
+from twoway_connectors.carddav.octets import Octets
 from twoway_connectors.carddav.reading import QUERY_TEXTS, Reader
 from twoway_connectors.carddav.text import FieldProblem, clean
 from twoway_connectors.carddav.writing import Writer
 from twoway_connectors.carddav.xml import DAV
 
 COLLECTION = "contacts"
-WINDOW = 100
+WINDOW = 500
 """Cards that are asked for at once."""
 _WRITES = {f"{DAV}write", f"{DAV}write-content", f"{DAV}all", f"{DAV}bind"}
 
@@ -139,6 +140,14 @@ class CardDavConnector:
         )
         self._book: AddressBook | None = None
         self._writing = asyncio.Lock()
+        # What follows only saves requests: without it, the same is asked for.
+        self._octets = Octets()
+        self._told = ""
+        """The cursor that was told last."""
+        self._wrote = False
+        """Whether something was written since changes were last asked for."""
+        self._tells_cards = True
+        """Whether the server may tell whole cards in its report of changes."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -167,27 +176,44 @@ class CardDavConnector:
         if cursor is None:
             return Page(cursor=position_of(await book_properties(self._http, book)), last=True)
         if cursor.startswith(SYNC):
-            found = await Lister(self._http, book).since(cursor.removeprefix(SYNC))
-            return Page(
-                versions=list(found.versions.items()),
-                gone=list(found.gone),
-                ids=list(found.unversioned),
-                cursor=SYNC + found.token,
-                last=not found.cut,
-            )
+            return await self._since(book, cursor)
         if cursor.startswith(CTAG_ONLY) and position_of(await book_properties(self._http, book)) == cursor:
             return Page(cursor=cursor, last=True)
         raise SnapshotNeeded(f"{self._http.name}: the address book has changed, and the server does not tell what")
 
+    async def _since(self, book: AddressBook, cursor: str) -> Page:
+        """What has changed: the cards themselves, where it is only what came about since we last looked, and none of
+        it is our own. After a pause, or many writes, it may be a whole address book: then first what it is."""
+        whole = self._tells_cards and cursor == self._told and not self._wrote
+        self._wrote = False
+        found = await Lister(self._http, book).since(cursor.removeprefix(SYNC), self._reader(book) if whole else None)
+        if found.without_cards or (whole and found.versions and not found.cards):
+            self._tells_cards = False
+        cards = [card for card_id, card in found.cards.items() if card.version == found.versions.get(card_id)]
+        for card in cards:
+            del found.versions[card.id]
+        self._told = SYNC + found.token
+        return Page(
+            records=(*cards, *self._our_own(book, found.versions)),
+            versions=list(found.versions.items()),
+            gone=list(found.gone),
+            ids=list(found.unversioned),
+            cursor=self._told,
+            last=not found.cut,
+        )
+
     async def snapshot(self, cursor: str | None) -> Page:
         """The whole listing, on one page."""
         del cursor  # there is no second page to ask for
-        found, position = await Lister(self._http, await self._address_book()).everything()
+        book = await self._address_book()
+        found, position = await Lister(self._http, book).everything()
+        total, self._told = found.live, position
         return Page(
+            records=tuple(self._our_own(book, found.versions)),
             versions=list(found.versions.items()),
             ids=list(found.unversioned),
             last=True,
-            total=found.live,
+            total=total,
             feed=position,
         )
 
@@ -220,7 +246,9 @@ class CardDavConnector:
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         book = await self._address_book()
-        writer = Writer(self._http, book, self._writing)
+        writer = Writer(self._http, book, self._writing, self._octets)
+        await writer.look(writes)
+        self._wrote = True
         receipts: list[Receipt] = []
         for write in writes:
             try:
@@ -236,6 +264,7 @@ class CardDavConnector:
                 if not receipts:
                     raise
                 receipts.append(Receipt.later(error.message))
+        self._wrote = True  # changes may have been asked for meanwhile
         return receipts
 
     def normal(self, values: RawValues) -> RawValues:
@@ -253,7 +282,19 @@ class CardDavConnector:
         return self._book
 
     def _reader(self, book: AddressBook) -> Reader:
-        return Reader(self._http, book, self._fields)
+        return Reader(self._http, book, self._fields, self._octets)
+
+    def _our_own(self, book: AddressBook, versions: dict[str, str]) -> list[Record]:
+        """The cards that we wrote, and that are listed for the first time at the very version that we made: what they
+        hold is known, and need not be read. They are taken out of `versions`."""
+        reader, cards = self._reader(book), list[Record]()
+        for card_id, version in list(versions.items()):
+            octets = self._octets.first_reading(card_id, version)
+            card = reader.decode(card_id, version, octets) if octets is not None else None
+            if card is not None:
+                cards.append(card)
+                del versions[card_id]
+        return cards
 
     async def _find_created(self, book: AddressBook, operations: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         """By the address that the create used; where it is empty by the UID, in case somebody moved the card."""

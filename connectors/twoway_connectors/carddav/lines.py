@@ -9,7 +9,7 @@ import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 WIDTH = 75
 """Octets in a physical line without its ending, at most (RFC 6350, 3.2)."""
@@ -29,6 +29,8 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _MARK = re.compile(r"(BEGIN|END):VCARD\s*\Z", re.IGNORECASE)
 _PIECE = re.compile(r"\\.|[^\\]|\\\Z", re.DOTALL)
 _ESCAPED = {"n": "\n", "N": "\n", ",": ",", ";": ";", ":": ":", "\\": "\\"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_ESCAPED_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _QUOTED_PRINTABLE = "QUOTED-PRINTABLE"
 _BARE_ENCODINGS = frozenset({_QUOTED_PRINTABLE, "BASE64", "B", "7BIT", "8BIT"})
 
@@ -50,7 +52,7 @@ class Parameter:
         return "=" not in self.raw
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # and not frozen, which would double the time to make one: it is never changed all the same
 class Line:
     """One content line. `name` is in upper case, and empty for what is not a content line: that is only kept.
 
@@ -83,7 +85,7 @@ class Line:
 
     def repair(self, text: str) -> str:
         """Text of this line as characters: in the charset that the line names, U+FFFD for what cannot be read."""
-        if text.isascii():
+        if text.isascii() or ("CHARSET" not in self.head.upper() and not _SURROGATE.search(text)):
             return text
         coded = text.encode("utf-8", "surrogateescape" if _only_escaped_bytes(text) else "replace")
         for charset in (*self.parameter("CHARSET"), "utf-8"):
@@ -110,11 +112,13 @@ class Line:
 
     @property
     def _quoted_printable(self) -> bool:
+        if _QUOTED_PRINTABLE not in self.head.upper():
+            return False
         return any(value.upper() == _QUOTED_PRINTABLE for value in self.parameter("ENCODING"))
 
 
 def _only_escaped_bytes(text: str) -> bool:
-    return not any("\ud800" <= letter < "\udc80" or "\udcff" < letter <= "\udfff" for letter in text)
+    return not _NO_ESCAPED_BYTE.search(text)
 
 
 def _quote_printable(text: str) -> str:
@@ -122,6 +126,7 @@ def _quote_printable(text: str) -> str:
     return "".join(chr(byte) if byte in safe else f"={byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
 
 
+@lru_cache(maxsize=1024)  # the cards of an address book have few different ones
 def _parameter(raw: str) -> Parameter:
     name, equals, value = raw[1:].partition("=")
     if not equals:
@@ -168,7 +173,7 @@ def is_soft_broken(raw: str) -> bool:
 
 def read_line(raw: str) -> Line:
     """One content line from its text as it stands in the card."""
-    bare = _ENDING.sub("", raw)
+    bare = raw.rstrip("\r\n")
     text = _unfolded(bare) if "\n" in bare else bare
     found = _HEAD.match(text) or _HEAD_BROKEN_QUOTES.match(text)
     if found is None:
@@ -191,7 +196,7 @@ def make_line(text: str, ending: str) -> Line:
 
 def fold(text: str, ending: str) -> str:
     """Fold a content line to `WIDTH` octets, never inside a character."""
-    if len(text) <= WIDTH and text.isascii():
+    if len(text) <= WIDTH and (text.isascii() or len(text.encode("utf-8", "surrogatepass")) <= WIDTH):
         return text
     pieces: list[str] = []
     start, room = 0, WIDTH

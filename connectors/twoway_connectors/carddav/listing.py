@@ -1,17 +1,19 @@
-"""What an address book holds, and what has changed there: ids and versions alone, and no card.
+"""What an address book holds, and what has changed there: ids and versions, and of what has just changed the cards.
 
 A server that reports changes answers an empty sync token with everything that there is, and the token that stands for
 it (RFC 6578, 3.4): one request, and nothing can come between the two. Of other servers, and of those that refuse that,
 the members are listed; how the book stood is asked for before.
 """
 
-from twoway.sdk import ConnectorError, SnapshotNeeded, TellUser
+from collections.abc import Mapping
+
+from twoway.sdk import ConnectorError, Record, SnapshotNeeded, TellUser
 from twoway.sdk.http import Classify, HttpClient
-from twoway.sdk.response import Headers, Response
+from twoway.sdk.response import AnswerTooLarge, Headers, Response
 from twoway_connectors.carddav.discovery import SYNC, AddressBook, book_properties, position_of
 from twoway_connectors.carddav.members import Members
-from twoway_connectors.carddav.reading import listed_version
-from twoway_connectors.carddav.xml import DAV, XML_TYPE, XmlProblem, conditions, propfind_body, sync_body
+from twoway_connectors.carddav.reading import Reader, listed_version
+from twoway_connectors.carddav.xml import CARDDAV, DAV, XML_TYPE, XmlProblem, conditions, propfind_body, sync_body
 
 _GONE = frozenset({404, 410})
 _CUT = 507
@@ -28,6 +30,10 @@ class Told:
         self.unversioned: dict[str, None] = {}
         """Cards of which it told no version that vouches for their content."""
         self.gone: dict[str, None] = {}
+        self.cards: Mapping[str, Record] = {}
+        """Of some of them what they hold, at the version that each was read at."""
+        self.without_cards = False
+        """Whether the server could not be asked for them."""
         self.token = ""
         self.cut = False
         """Whether the last answer said that there is more (507)."""
@@ -91,10 +97,16 @@ class Lister:
         position = position_of(await book_properties(self._http, self._book))
         return await self._members(), position
 
-    async def since(self, token: str) -> Told:
-        """What has changed since `token`, or a part of it. Raises `SnapshotNeeded` where the server cannot tell."""
+    async def since(self, token: str, reader: Reader | None = None) -> Told:
+        """What has changed since `token`, or a part of it. Raises `SnapshotNeeded` where the server cannot tell.
+
+        With a reader, the cards themselves are asked for in the same request. Not every server tells them in this
+        report, and some of them may not fit into XML: then it is asked once more, and without.
+        """
         found = Told()
-        response = await self._report(token, _expired)
+        response = await self._report_with_cards(token, reader, found) if reader is not None else None
+        if response is None:
+            response = await self._report(token, _expired)
         found.add(self._book, response)
         if not found.token or (found.cut and found.token == token):
             raise TellUser(
@@ -102,6 +114,15 @@ class Lister:
                 remedy="Please report this with the name and version of the server",
             )
         return found
+
+    async def _report_with_cards(self, token: str, reader: Reader, found: Told) -> Response | None:
+        try:
+            response = await self._report(token, _not_told_so, cards=True)
+            found.cards = reader.cards(response)
+        except (_NotListed, AnswerTooLarge, XmlProblem):
+            found.without_cards = True
+            return None
+        return response
 
     async def _first_report(self) -> Told:
         """Everything by sync reports: a server may tell it in parts, of which each goes on from the last (RFC 6578,
@@ -128,10 +149,11 @@ class Lister:
             )
         return found
 
-    async def _report(self, token: str, classify: Classify) -> Response:
+    async def _report(self, token: str, classify: Classify, *, cards: bool = False) -> Response:
         headers = {"depth": "0", "content-type": XML_TYPE}
+        body = sync_body(token, (f"{DAV}getetag", f"{CARDDAV}address-data") if cards else (f"{DAV}getetag",))
         return await self._http.request(
-            "REPORT", self._book.url, content=sync_body(token), headers=headers, expect={207}, classify=classify
+            "REPORT", self._book.url, content=body, headers=headers, expect={207}, classify=classify
         )
 
 
@@ -140,6 +162,11 @@ def _expired(status: int, _headers: Headers, body: bytes) -> ConnectorError | No
     if status == 410 or (status in {400, 403, 409, 412, 507} and _EXPIRED & conditions(body)):
         return SnapshotNeeded("the server no longer knows the position in its changes", status=status)
     return None
+
+
+def _not_told_so(status: int, headers: Headers, body: bytes) -> ConnectorError | None:
+    """It may be the position that the server does not know, or the question that it does not take."""
+    return _expired(status, headers, body) or _not_listed(status, headers, body)
 
 
 def _not_listed(status: int, _headers: Headers, _body: bytes) -> ConnectorError | None:

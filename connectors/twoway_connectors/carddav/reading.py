@@ -4,14 +4,16 @@ import re
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from twoway.sdk import Absence, Fetched, Instant, Presence, RawValues, Record, TellUser
 from twoway.sdk.http import HttpClient
-from twoway.sdk.response import Response
+from twoway.sdk.response import AnswerTooLarge, Response
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
 from twoway_connectors.carddav.fields import read_values
 from twoway_connectors.carddav.marker import operation_of
+from twoway_connectors.carddav.octets import Octets, stored_octets
 from twoway_connectors.carddav.xml import (
     CARDDAV,
     DAV,
@@ -24,8 +26,10 @@ from twoway_connectors.carddav.xml import (
 )
 
 _CARD_PROPERTIES = (f"{DAV}getetag", f"{DAV}getlastmodified", f"{CARDDAV}address-data")
-QUERY_TEXTS = 25
-"""Texts in one query."""
+_LENGTH = f"{DAV}getcontentlength"
+QUERY_TEXTS = 100
+"""Texts in one query: about 20 kB of XML, well below the 1 MB that web servers take unless told otherwise. A server may
+look at each of its cards for every query: a few with many texts are easier on it than many with a few."""
 
 
 def version_of(etag: str | None) -> str | None:
@@ -59,6 +63,7 @@ def _read_version(etag: str) -> str | None:
     return etag if etag.startswith("W/") else listed_version(etag)
 
 
+@lru_cache(maxsize=64)
 def _modified(text: str) -> Instant | None:
     try:
         stamp = parsedate_to_datetime(text)
@@ -68,35 +73,41 @@ def _modified(text: str) -> Instant | None:
 
 
 class Reader:
-    """Reads the cards of one address book; `fields` are those to decode."""
+    """Reads the cards of one address book; `fields` are those to decode. What is read is kept in `octets`."""
 
-    def __init__(self, http: HttpClient, book: AddressBook, fields: Sequence[str]) -> None:
+    def __init__(
+        self, http: HttpClient, book: AddressBook, fields: Sequence[str], octets: Octets | None = None
+    ) -> None:
         self._http = http
         self._book = book
         self._fields = fields
+        self._octets = octets
 
     async def _report(self, body: bytes) -> Response:
         headers = {"depth": "1", "content-type": XML_TYPE}
         return await self._http.request("REPORT", self._book.url, content=body, headers=headers, expect={207})
 
-    async def fetch(self, ids: Sequence[str]) -> dict[str, Fetched]:
+    async def fetch(self, ids: Sequence[str], *, sized: bool = False) -> dict[str, Fetched]:
         """For each id the card or why there is none.
 
-        A server may put into one answer a card that makes the whole answer unreadable (a control character, say):
-        then halves are asked for, and the one card that is left is read by itself.
+        A server may put into one answer a card that makes the whole answer unreadable (a control character, say), or
+        many with large photos: then halves are asked for, and the one card that is left is read by itself. With
+        `sized` the cards' lengths are asked for, too, so that the octets of more of them are known.
         """
         hrefs = {card_id: self._book.href_of(card_id) for card_id in ids if card_id and "/" not in card_id}
         found: dict[str, Fetched] = {}
         if hrefs:
-            response = await self._report(multiget_body(_CARD_PROPERTIES, hrefs.values()))
+            names = (*_CARD_PROPERTIES, _LENGTH) if sized else _CARD_PROPERTIES
             try:
+                response = await self._report(multiget_body(names, hrefs.values()))
                 found = dict(filter(None, map(self._fetched, responses(response.body))))
-            except XmlProblem:
+            except (XmlProblem, AnswerTooLarge):
                 if len(hrefs) == 1:
                     found = {card_id: await self._fetch_one(card_id) for card_id in hrefs}
                 else:
                     half = len(ids) // 2
-                    return {**await self.fetch(ids[:half]), **await self.fetch(ids[half:])}
+                    parts = [await self.fetch(part, sized=sized) for part in (ids[:half], ids[half:])]
+                    return {**parts[0], **parts[1]}
         return {card_id: found.get(card_id) or Absence(card_id, Presence.UNKNOWN) for card_id in ids}
 
     async def get(self, id: str) -> Response | None:
@@ -122,9 +133,19 @@ class Reader:
             records.update((card_id, card) for card_id, card in filter(None, found) if isinstance(card, Record))
         return records
 
+    def cards(self, response: Response) -> dict[str, Record]:
+        """The cards that an answer holds, by id. Raises `XmlProblem` where it cannot be read."""
+        found = filter(None, map(self._fetched, responses(response.body)))
+        return {card_id: card for card_id, card in found if isinstance(card, Record)}
+
     def id_of(self, href: str) -> str | None:
         """The id of the card at an address that an answer of the address book names."""
         return self._book.id_of(href)
+
+    def decode(self, id: str, version: str, octets: bytes) -> Record | None:
+        """A card of which the octets are known; None where they are no card."""
+        found = self._record(id, Card.parse(octets), version, "")
+        return found if isinstance(found, Record) else None
 
     async def _fetch_one(self, id: str) -> Fetched:
         response = await self.get(id)
@@ -147,6 +168,10 @@ class Reader:
             return card_id, Absence(card_id, Presence.UNKNOWN)
         card = Card.parse(data.text)
         version, modified = _read_version(part.text(f"{DAV}getetag")), part.text(f"{DAV}getlastmodified")
+        if self._octets is not None and version is not None and not version.startswith("W/"):
+            octets = stored_octets(data.text, version, part.text(_LENGTH))
+            if octets is not None:
+                self._octets.keep(card_id, version, octets)
         return card_id, self._record(card_id, card, version, modified)
 
     def _record(self, id: str, card: Card, version: str | None, modified: str) -> Fetched:

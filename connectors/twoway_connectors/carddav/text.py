@@ -30,6 +30,8 @@ def clean(field: str, value: Raw) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise FieldProblem(field, f"this must be a text, and is {type(value).__name__}")
         value = str(value)
+    if value.isprintable():
+        return value.strip() or None
     return _IMPOSSIBLE.sub("", _NEWLINES.sub("\n", value)).strip() or None
 
 
@@ -43,4 +45,5 @@ def rank(line: Line) -> int:
 
 def preferred(lines: Iterable[Line]) -> Line | None:
     """The preferred line, or else the first; None where there is none."""
-    return min(lines, key=rank, default=None)
+    some = list(lines)
+    return some[0] if len(some) == 1 else min(some, key=rank, default=None)

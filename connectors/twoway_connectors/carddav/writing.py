@@ -1,10 +1,26 @@
-"""Writing cards: each write is one conditional request, and touches only the lines of the fields that it sets."""
+"""Writing cards: each write is one conditional request, and touches only the lines of the fields that it sets.
+
+What a card holds besides is read before, unless it is known at the version that is to be changed: many cards at once,
+in one request. Where it has changed since, the condition does not hold, and nothing is written.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urljoin
 
-from twoway.sdk import AccountRefused, ConnectorError, Kind, RawValues, Receipt, Record, TellUser, Write
+from twoway.sdk import (
+    Absence,
+    AccountRefused,
+    ConnectorError,
+    Fetched,
+    Kind,
+    Presence,
+    RawValues,
+    Receipt,
+    Record,
+    TellUser,
+    Write,
+)
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway_connectors.carddav.card import Card
@@ -13,6 +29,7 @@ from twoway_connectors.carddav.elements import ELEMENTS
 from twoway_connectors.carddav.fields import FIELDS, fill_required, normal_value, read_values, write_value
 from twoway_connectors.carddav.lines import escape
 from twoway_connectors.carddav.marker import id_of, operation_of, uid_of
+from twoway_connectors.carddav.octets import Octets
 from twoway_connectors.carddav.reading import Reader, version_of
 from twoway_connectors.carddav.text import FieldProblem
 from twoway_connectors.carddav.xml import CARDDAV, DAV, condition_hrefs, conditions
@@ -39,17 +56,39 @@ _REFUSED_BY_STATUS: Mapping[int, str] = {
 
 
 class Writer:
-    """Writes the cards of one address book.
+    """Writes a batch of cards of one address book.
 
     Writes go one at a time, under `turn`: a server may lock the whole address book for one (Xandikos, which keeps it
     in a git repository) and answer 423 to the next.
     """
 
-    def __init__(self, http: HttpClient, book: AddressBook, turn: asyncio.Lock) -> None:
+    def __init__(self, http: HttpClient, book: AddressBook, turn: asyncio.Lock, octets: Octets) -> None:
         self._http = http
         self._book = book
         self._turn = turn
-        self._reader = Reader(http, book, ["uid"])
+        self._octets = octets
+        self._reader = Reader(http, book, ["uid"], octets)
+        self._found: Mapping[str, Fetched] = {}
+
+    async def look(self, writes: Sequence[Write]) -> None:
+        """Read the cards that are to be changed at once, those that are not known at the version to be changed.
+
+        A single one is read when it is written: that is one request, too.
+        """
+        wanted = [
+            write.id
+            for write in writes
+            if write.kind is Kind.UPDATE
+            and write.id is not None
+            and self._held(write.id, write) is None
+            # A write of no version is of what is there just then.
+            and write.version is not None
+        ]
+        if len(wanted) > 1:
+            self._found = await self._reader.fetch(wanted, sized=True)
+
+    def _held(self, id: str, write: Write) -> bytes | None:
+        return self._octets.at(id, version_of(write.version)) if write.version is not None else None
 
     async def write(self, write: Write) -> Receipt:
         """Carry out one write."""
@@ -63,7 +102,7 @@ class Writer:
             if write.kind is Kind.DELETE:
                 return await self._delete(write.id, write.version)
         except FieldProblem as problem:
-            return Receipt.refused(problem.why, field=problem.field)
+            return Receipt.refused(problem.why, field=problem.field or None)
         return Receipt.refused(f"CardDAV has no {write.kind.value}: cards are created, updated and deleted")
 
     async def _create(self, write: Write) -> Receipt:
@@ -75,7 +114,7 @@ class Writer:
         # The condition makes it harmless to send this again: a second one finds the first.
         response = await self._put(card_id, card, {"if-none-match": "*"}, retry_safe=True)
         if response.status in _STORED:
-            return Receipt.done(card_id, version=version_of(response.headers.get("etag")))
+            return self._stored(card_id, card, response)
         conflict = conditions(response.body)
         if conflict & _NO_UID_CONFLICT or (response.status == 409 and not conflict):
             return await self._uid_taken(write.operation, str(uid), response)
@@ -100,25 +139,29 @@ class Writer:
         return Receipt.duplicate(ids[0], "the address book has a card with this UID")
 
     async def _update(self, id: str, write: Write) -> Receipt:
-        stored = await self._reader.get(id)
-        if stored is None:
+        version = version_of(write.version)
+        found = self._found.get(id)
+        if isinstance(found, Absence) and found.presence is Presence.GONE:
             return Receipt.gone()
-        at = version_of(stored.headers.get("etag"))
-        if write.version is not None and at is not None and at != version_of(write.version):
+        if isinstance(found, Record) and found.version is not None and version_of(found.version) != version:
             return Receipt.moved("the card has another version by now")
-        card = Card.parse(stored.body)
-        if not card.writable:
-            return Receipt.refused("what is stored there is not one whole vCard, so no part of it can be replaced")
-        if "uid" in write.changed and normal_value("uid", write.changed["uid"]) != read_values(card, ("uid",))["uid"]:
-            raise FieldProblem("uid", "the UID of a card is fixed once it is created")
-        _set(card, write.changed)
-        data = bytes(card)
-        if data == stored.body:
-            return Receipt.done(id, version=at)
-        condition = version_of(write.version) or at
+        held = self._held(id, write)
+        card, at = _edited(held, write) if held is not None else None, version
+        if card is None:
+            # Not known; or there is nothing to write, and so no condition that would tell whether it is still so.
+            stored = await self._reader.get(id)
+            if stored is None:
+                return Receipt.gone()
+            at = version_of(stored.headers.get("etag"))
+            if version is not None and at is not None and at != version:
+                return Receipt.moved("the card has another version by now")
+            card = _edited(stored.body, write)
+            if card is None:
+                return Receipt.done(id, version=at)
+        condition = version or at
         response = await self._put(id, card, {"if-match": condition} if condition else {}, retry_safe=False)
         if response.status in _STORED:
-            return Receipt.done(id, version=version_of(response.headers.get("etag")))
+            return self._stored(id, card, response)
         conflict = conditions(response.body)
         if refusal := _refusal(response, conflict):
             return refusal
@@ -151,11 +194,16 @@ class Writer:
             return Receipt.later("the card is locked")
         return Receipt.gone()
 
+    def _stored(self, id: str, card: Card, response: Response) -> Receipt:
+        version = version_of(response.headers.get("etag"))
+        self._octets.written(id, version, bytes(card))
+        return Receipt.done(id, version=version)
+
     async def _put(self, id: str, card: Card, condition: Mapping[str, str], *, retry_safe: bool) -> Response:
         async with self._turn:
             response = await self._http.request(
                 "PUT",
-                self._http.link(urljoin(self._book.url, self._book.href_of(id))),
+                urljoin(self._book.url, self._book.href_of(id)),
                 content=bytes(card),
                 headers={"content-type": _VCARD, **condition},
                 expect=_ANSWERS,
@@ -169,6 +217,17 @@ def _check_program(response: Response) -> None:
     """Raise for a success that a proxy or a login page tells, and not the server: nobody knows what was done."""
     if response.status in _STORED and response.is_html:
         raise response.unreadable("a page of HTML")
+
+
+def _edited(stored: bytes, write: Write) -> Card | None:
+    """The card with what is written to it; None where it holds that already."""
+    card = Card.parse(stored)
+    if not card.writable:
+        raise FieldProblem("", "what is stored there is not one whole vCard, so no part of it can be replaced")
+    if "uid" in write.changed and normal_value("uid", write.changed["uid"]) != read_values(card, ("uid",))["uid"]:
+        raise FieldProblem("uid", "the UID of a card is fixed once it is created")
+    _set(card, write.changed)
+    return card if bytes(card) != stored else None
 
 
 def _set(card: Card, changed: RawValues) -> None:

@@ -171,13 +171,13 @@ def multiget_body(names: Iterable[str], hrefs: Iterable[str]) -> bytes:
     return _document("c:addressbook-multiget", _prop(names) + wanted)
 
 
-def sync_body(token: str) -> bytes:
-    """The report of what changed since `token` (RFC 6578, 3.2).
+def sync_body(token: str, names: Iterable[str]) -> bytes:
+    """The report of what changed since `token`, with these properties (RFC 6578, 3.2).
 
     Without a limit: Xandikos cuts its answer to the limit and hands out the newest token all the same.
     """
     inner = f"<d:sync-token>{escape(token)}</d:sync-token><d:sync-level>1</d:sync-level>"
-    return _document("d:sync-collection", inner + _prop([f"{DAV}getetag"]))
+    return _document("d:sync-collection", inner + _prop(names))
 
 
 def query_body(names: Iterable[str], property: str, texts: Iterable[str]) -> bytes:

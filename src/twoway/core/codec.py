@@ -86,8 +86,7 @@ def _beside_others(spec: FieldSpec, side: Side, location: Location, accessor: Ac
     choices = choices_on(spec, side)
     if spec.type != "set" or choices is None or spec.unknown_choice != "ignore":
         return accessor
-    read, _ = _choices(choices, spec.unknown_choice)
-    return Kept(accessor, location.delimiter, lambda raw: read(raw) is ABSENT)
+    return Kept(accessor, location.delimiter, frozenset(word(raw) for raw in choices.values()))
 
 
 def _then(parse: Read, change: Change, again: Read) -> Read:

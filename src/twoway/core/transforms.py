@@ -12,7 +12,7 @@ A path into an object or an array is read, changed and written whole, since apps
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -213,14 +213,11 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A list, or a text with `delimiter`, of which the mapping names some elements: the others stay where they are.
-
-    `overlooks` tells of an element whether it is one of these others. It may raise `Invalid`, which says so as well.
-    """
+    """A list, or a text with `delimiter`, of which the mapping names some elements, `ours`: the others stay."""
 
     inner: Accessor
     delimiter: str | None
-    overlooks: Callable[[Raw], bool] = field(repr=False, compare=False)
+    ours: frozenset[str] = field(repr=False)
     whole: bool = True
 
     @property
@@ -239,14 +236,17 @@ class Kept:
 
     def _elements(self, raw: Raw) -> Sequence[Raw]:
         if self.delimiter is not None and isinstance(raw, str):
-            return [one for one in raw.split(self.delimiter) if one.strip()]
+            return raw.split(self.delimiter)
         return raw if isinstance(raw, list | tuple) else ()
 
     def _stays(self, element: Raw) -> bool:
+        if element in BLANKS:
+            return False
         try:
-            return self.overlooks(element)
+            text = word(element).strip()
         except Invalid:
             return True
+        return text != "" and text not in self.ours
 
 
 def settle(text: str, separator: str) -> str:

@@ -25,7 +25,7 @@ from twoway.sdk.errors import ConnectorError, QuotaSpent, TellUser, TryLater
 from twoway.sdk.failures import REDIRECTS, by_status, no_answer, not_connected
 from twoway.sdk.limits import RateLimiter
 from twoway.sdk.origin import check_base, locate, origin_of, shown, stay
-from twoway.sdk.response import Headers, Response, Unreadable, unreadable
+from twoway.sdk.response import AnswerTooLarge, Headers, Response, Unreadable, unreadable
 
 __all__ = ["Classify", "HttpClient", "RateHint", "RetryPolicy", "make_open_http"]
 
@@ -379,7 +379,7 @@ def _too_large(call: _Call, limit: int) -> ConnectorError:
     message = f"{call.where}: the answer is larger than {limit:,} bytes and was not read"
     if call.writes:
         return TryLater(message, sent=True)
-    return TellUser(message, remedy="Check base_url: an API's page is smaller; or map fewer fields")
+    return AnswerTooLarge(message, remedy="Check base_url: an API's page is smaller; or map fewer fields")
 
 
 def _tell(state: RetryCallState) -> None:

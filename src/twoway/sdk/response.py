@@ -37,6 +37,10 @@ class Unreadable(TellUser):
     """An answer that cannot be read. A read is tried again before a person is told."""
 
 
+class AnswerTooLarge(TellUser):
+    """The answer to a read is larger than what is held in memory. Less may be asked for at once."""
+
+
 class Response:
     """Status, headers and the whole body. `where` is how messages name the request, `writes` whether it could write."""
 

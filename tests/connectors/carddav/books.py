@@ -131,6 +131,11 @@ async def whole_listing(connector: CardDavConnector) -> Page:
     return page
 
 
+def versions_of(page: Page) -> dict[str, str | None]:
+    """The version of each card that a page tells of, whether it tells what the card holds or not."""
+    return {**dict(page.versions), **{card.id: card.version for card in page.records}}
+
+
 async def cards_of(connector: CardDavConnector, page: Page) -> list[Record]:
     """The cards that a page tells of: as the engine does, those told by version alone are read by id."""
     ids = [card_id for card_id, _ in page.versions]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.carddav.books import Book, cards_of, update, vcard, whole_listing
+from tests.connectors.carddav.books import Book, cards_of, create, update, vcard, versions_of, whole_listing
 from tests.servers.carddav_servers import CardDavServer
 from twoway.sdk import Outcome, Record
 from twoway_connectors.carddav.connector import CardDavConnector
@@ -116,14 +116,18 @@ def test_where_a_listing_began_the_feed_goes_on(full: Book) -> None:
             full.server.put(full.url + name, vcard(name.removesuffix(".vcf"), f"ROLE:{number}"))
         del full.wire.asked[:]
         changed = await connector.changes(page.feed)
-        assert sorted(card_id for card_id, _ in changed.versions) == names
-        assert not set(changed.versions) & set(page.versions)
+        assert sorted(versions_of(changed)) == names
+        assert not versions_of(changed).items() & versions_of(page).items()
         found = await cards_of(connector, changed)
         assert {card.id: card.values["role"] for card in found} == {name: str(at) for at, name in enumerate(names)}
-        assert [method for method, _ in full.wire.asked] == ["REPORT", "REPORT"]  # what changed, and these three cards
+        asked = [method for method, _ in full.wire.asked]
+        if full.server.name == "radicale":  # it tells the cards along with what has changed
+            assert asked == ["REPORT"]
+        assert set(asked) == {"REPORT"}
+        assert len(asked) <= 3
         quiet = await connector.changes(changed.cursor)
         assert (quiet.versions, quiet.gone, quiet.ids, quiet.last) == ([], [], [], True)
-        assert len(full.wire.asked) == 3
+        assert len(full.wire.asked) == len(asked) + 1
 
     full.run(scenario)
 
@@ -149,7 +153,7 @@ def test_our_edits_touch_only_their_fields(full: Book) -> None:
                 kept = set(re.split(r"\r\n(?! )", before)) - set(re.split(r"\r\n(?! )", after))
                 assert len(kept) <= len(touched)
         page = await connector.changes(start.cursor)
-        assert sorted(card_id for card_id, _ in page.versions) == ids
+        assert sorted(versions_of(page)) == ids
         for card in await cards_of(connector, page):
             changed, _ = EDITS[ids.index(card.id) % len(EDITS)]
             assert {name: card.values[name] for name in changed} == changed
@@ -169,5 +173,51 @@ def test_a_feed_tells_any_number_of_changes_in_one_request(book: Book) -> None:
         assert (sorted(card_id for card_id, _ in page.versions), page.last) == (names, True)
         assert len(book.wire.asked) == 1
         assert [card.values["role"] for card in await cards_of(connector, page)] == ["x"] * len(names)
+
+    book.run(scenario)
+
+
+def test_many_edits_read_their_cards_at_once_and_keep_all_else(full: Book) -> None:
+    ids = [f"card-{number:03d}.vcf" for number in range(1, 10 * len(EDITS), 10)]
+
+    async def scenario(connector: CardDavConnector) -> None:
+        page = await whole_listing(connector)
+        versions = versions_of(page)
+        before = {card_id: full.get(card_id) for card_id in ids}
+        del full.wire.asked[:]
+        writes = [update(card_id, versions[card_id], **EDITS[at % len(EDITS)][0]) for at, card_id in enumerate(ids)]
+        receipts = await connector.apply(writes)
+        assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+        assert [method for method, _ in full.wire.asked] == ["REPORT", *["PUT"] * len(ids)]
+        for at, card_id in enumerate(ids):
+            after = full.get(card_id)
+            lost, new = properties(before[card_id]) - properties(after), properties(after) - properties(before[card_id])
+            touched = EDITS[at % len(EDITS)][1]
+            assert {line[1] for line in (lost | new)} <= touched
+            if full.server.name == "xandikos":  # it keeps the bytes, so that they can be compared
+                kept = set(re.split(r"\r\n(?! )", before[card_id])) - set(re.split(r"\r\n(?! )", after))
+                assert len(kept) <= len(touched)
+
+    full.run(scenario)
+
+
+def test_what_we_wrote_ourselves_is_told_as_it_is_stored(book: Book) -> None:
+    """Radicale answers a PUT with a strong ETag, and stores the card in its own form all the same."""
+
+    async def scenario(connector: CardDavConnector) -> None:
+        start = await whole_listing(connector)
+        writes = [create(fn=f"No. {number}", email=f"no{number}@example.org") for number in range(20)]
+        receipts = await connector.apply([*writes, create(fn="Ann", url="https://example.org/a,b", phone="+49 30 1")])
+        assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+        page = await connector.changes(start.feed)
+        assert versions_of(page) == {receipt.id: receipt.version for receipt in receipts}
+        told = {card.id: card for card in page.records}
+        stored = await connector.fetch(list(versions_of(page)))
+        for card_id, card in told.items():
+            answer = stored[card_id]
+            assert isinstance(answer, Record)
+            assert (card.values, card.version, card.marker) == (answer.values, answer.version, answer.marker)
+        if book.server.name == "xandikos":
+            assert len(told) == len(receipts)  # nothing had to be read
 
     book.run(scenario)

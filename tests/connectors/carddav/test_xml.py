@@ -149,6 +149,6 @@ def test_an_error_answer_names_its_conditions_and_addresses() -> None:
 
 def test_values_are_escaped_in_requests() -> None:
     nasty = "<&\"'>]]>"
-    for body in (multiget_body([], [nasty]), sync_body(nasty), query_body([], "EMAIL", [nasty])):
+    for body in (multiget_body([], [nasty]), sync_body(nasty, []), query_body([], "EMAIL", [nasty])):
         assert b"&lt;&amp;" in body
         assert b"<&" not in body
