@@ -21,16 +21,31 @@ def run(work: Awaitable[T]) -> T:
 
 
 class HandClock:
-    """A clock that stands still until a test moves it; `sleep` moves it, and lets the others run."""
+    """A clock that stands still until a test moves it; `sleep` moves it, and lets the others run.
+
+    `put` moves it without any time passing, as a person or a time server does.
+    """
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self.time = now
+        self.passed = 0
         self.slept: list[float] = []
 
     def now(self) -> int:
         return self.time
 
+    def monotonic(self) -> int:
+        """Microseconds."""
+        return self.passed * 1000
+
+    def put(self, by: int) -> None:
+        self.time += by
+
+    def let_pass(self, milliseconds: int) -> None:
+        self.time += milliseconds
+        self.passed += milliseconds
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time += round(seconds * 1000)
+        self.let_pass(round(seconds * 1000))
         await asyncio.sleep(0)

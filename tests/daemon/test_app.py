@@ -198,7 +198,7 @@ _HURRIED = """
 import sys
 from pathlib import Path
 from twoway.daemon.app import run
-from twoway.daemon.clock import SystemClock
+from twoway.daemon.clock import SystemClock, monotonic_usec
 
 class Hurried(SystemClock):
     '''A minute a second, from the first time that it is looked at.'''
@@ -212,7 +212,7 @@ class Hurried(SystemClock):
     async def sleep(self, seconds):
         await super().sleep(seconds / 60)
 
-sys.exit(run(Path(sys.argv[2]), Hurried()))
+sys.exit(run(Path(sys.argv[2]), Hurried(), lambda: 60 * monotonic_usec()))
 """
 
 
@@ -227,6 +227,57 @@ def test_a_pair_that_gets_nowhere_for_long_is_told(place: Stage) -> None:
     assert "has had no successful cycle for" in alert["reason"]
     assert [line["pair"] for line in daemon.events("stalled")] == ["crm-newsletter"]
     assert daemon.events("failed")
+
+
+_NIGHTLY = CRM.replace("snapshot: null", 'snapshot: "0 3 * * *"')
+_NO_LISTING = {"kind": "error", "status": 503, "times": 0, "method": "GET", "path": "objects/contacts"}
+_DAY = 86_400_000
+
+
+def _listed(place: Stage) -> int:
+    """When the pair was last listed completely."""
+    with place.state() as state:
+        row = state.pairs.get("crm-newsletter")
+        return 0 if row is None else row.snapshot_at or 0
+
+
+def _list_once(place: Stage, *, days_ago: int) -> int:
+    """Let a daemon list the pair, and make that so many days old. When it then was."""
+    with place.daemon() as daemon:
+        daemon.until("it was listed", lambda: _listed(place))
+        assert daemon.stop() == 0
+    long_ago = _listed(place) - days_ago * _DAY
+    with place.state() as state:
+        row = state.pairs.get("crm-newsletter")
+        assert row is not None
+        with state.commit("as if it had been then"):
+            state.pairs.snapshot_done(row.id, long_ago)
+    return long_ago
+
+
+def test_a_snapshot_that_was_missed_while_the_daemon_was_down_is_made_up_for(place: Stage) -> None:
+    place.pair(_NIGHTLY)
+    long_ago = _list_once(place, days_ago=2)
+    with place.daemon() as daemon:
+        daemon.until("it is listed anew", lambda: _listed(place) > long_ago + _DAY)
+        assert daemon.stop() == 0
+    assert place.alerts() == []
+
+
+def test_a_snapshot_that_fails_leaves_the_changes_alone_and_is_told_when_it_is_stalled(place: Stage) -> None:
+    place.pair(_NIGHTLY)
+    long_ago = _list_once(place, days_ago=5)
+    place.ask("hubspot", "faults", _NO_LISTING)
+    with place.daemon(command=("-c", _HURRIED)) as daemon:
+        daemon.until("a person is called", place.alerts)
+        place.contact(email="ada@example.com", firstname="Ada")
+        daemon.until("an edit is carried over", lambda: "ada@example.com" in place.members())
+        assert _listed(place) == long_ago
+        assert daemon.stop() == 0
+    assert [(each["alert"], each["subject"], each["since"]) for each in place.alerts()] == [
+        ("stalled", "crm-newsletter", long_ago)
+    ]
+    assert "the snapshot of crm-newsletter has not succeeded for" in place.alerts()[0]["reason"]
 
 
 def test_the_watchdog_is_fed_only_while_the_state_answers(place: Stage) -> None:

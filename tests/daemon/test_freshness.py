@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twoway.daemon.freshness import judge
+from twoway.daemon.freshness import Recorded, judge
 from twoway.daemon.scheduler import PairSchedule, due_after
 
 
@@ -65,3 +65,44 @@ def test_once_stalled_it_stays_so_until_a_success(since: int, interval: int, mis
     limit = since + misses * interval
     assert not at(limit)
     assert at(limit + 1 + later)
+
+
+_NOON = _ms("2026-03-06 12:00:00")
+_MINUTE = 60_000
+_HOUR = 60 * _MINUTE
+
+
+@pytest.mark.parametrize(
+    ("put", "minutes", "stalled"),
+    [
+        pytest.param(-_HOUR, 6, False, id="put back: two missed"),
+        pytest.param(-_HOUR, 8, True, id="put back: three missed, though its last success has yet to come"),
+        pytest.param(-_HOUR, 66, True, id="put back: still so when the clock is where it was"),
+        pytest.param(_HOUR, 6, False, id="put forward, or slept: two missed"),
+        pytest.param(_HOUR, 8, True, id="put forward: three missed"),
+    ],
+)
+def test_a_clock_that_is_put_neither_hides_nor_makes_a_stall(put: int, minutes: int, stalled: bool) -> None:
+    successes = Recorded()
+    assert successes.at("p", _NOON, _NOON) == _NOON
+    successes.shift(put)
+    now = _NOON + put + minutes * _MINUTE
+    found = judge(
+        last_success=successes.at("p", _NOON, now),
+        watched_since=_NOON - _HOUR + put,
+        due_after=lambda instant: due_after(_EVERY_2_MINUTES, instant),
+        now=now,
+    )
+    assert (found is not None) == stalled
+
+
+def test_a_success_is_never_taken_for_one_to_come_nor_for_one_before_the_last_look() -> None:
+    successes = Recorded()
+    assert successes.at("p", None, _NOON) is None
+    assert successes.at("p", _NOON + 5, _NOON + 15) == _NOON + 5
+    assert successes.at("p", _NOON + _HOUR, _NOON + 30) == _NOON + 30, "the clock was put back since"
+    assert successes.at("p", _NOON + _HOUR, _NOON + 45) == _NOON + 30, "and nothing has happened since"
+    assert successes.at("p", 7, _NOON + 60) == _NOON + 45, "the clock was put forward since"
+    assert successes.at("p", None, _NOON + 75) is None
+    successes.forget("p")
+    assert successes.at("p", 7, _NOON + 90) == 7

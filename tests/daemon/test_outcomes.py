@@ -14,7 +14,7 @@ from twoway.config.load import load_pair
 from twoway.config.problems import ConfigError, Problem
 from twoway.core.mapping import Mapping
 from twoway.core.plan import Totals
-from twoway.daemon.alerts import Alerts
+from twoway.daemon.alerts import Alerts, DeliveryFailed
 from twoway.daemon.logs import configure
 from twoway.daemon.outcomes import Outcomes
 from twoway.engine.cycle import Ending, Report
@@ -29,27 +29,32 @@ class Desk:
 
     def __init__(self, mapping: Mapping) -> None:
         self.alerts: list[tuple[str, str]] = []
+        self.reachable = True
         self.mapping = mapping
         self._log = io.StringIO()
         configure(level="debug", stream=self._log)
         self.outcomes = Outcomes(Alerts(self._deliver), HandClock())
 
     async def _deliver(self, alert: bytes) -> None:
+        if not self.reachable:
+            raise DeliveryFailed("the pager is off")
         told = orjson.loads(alert)
         self.alerts.append((told["alert"], told["subject"]))
 
-    def raised(self, error: Exception) -> None:
-        run(self.outcomes.raised(self.mapping.pair, error))
+    def raised(self, error: Exception, *, snapshot: bool = False) -> None:
+        run(self.outcomes.raised(self.mapping.pair, error, snapshot=snapshot))
 
     def ran(
         self,
         error: ConnectorError | None = None,
         reasons: tuple[str, ...] = (),
         counts: PlainMapping[str, int] | None = None,
+        *,
+        snapshot: bool = False,
     ) -> None:
         ending = Ending.FAILED if error else Ending.HELD if reasons else Ending.DONE
         report = Report(self.mapping.pair, 7, ending, dict(counts or {}), Totals(), reasons, error)
-        run(self.outcomes.ran(report, self.mapping))
+        run(self.outcomes.ran(report, self.mapping, snapshot=snapshot))
 
     def lines(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self._log.getvalue().splitlines()]
@@ -156,6 +161,63 @@ def test_counts_name_the_accounts(tmp_path: Path, text: str, names: dict[str, in
 
 def test_a_pair_that_was_taken_away_is_forgotten(desk: Desk) -> None:
     desk.raised(TellUser("a wrong host"))
+    run(desk.outcomes.snapshot_stalled("crm-newsletter", 5))
+    desk.raised(TellUser("listing is forbidden"), snapshot=True)
     desk.outcomes.forget("crm-newsletter")
+    desk.raised(TellUser("listing is forbidden"), snapshot=True)
+    run(desk.outcomes.snapshot_stalled("crm-newsletter", 5))
+    assert len(desk.alerts) == 4
+
+
+def test_a_snapshot_that_fails_again_and_again_between_changes_that_succeed_is_told_once(desk: Desk) -> None:
+    failing = ("failing", "crm-newsletter")
+    desk.ran(error=TryLater("busy"), snapshot=True)
+    assert desk.alerts == []
+    for _ in range(3):
+        desk.ran(error=TellUser("listing is forbidden"), snapshot=True)
+        desk.raised(KeyError("ada lovelace"), snapshot=True)
+        desk.ran()
+    assert desk.alerts == [failing]
+    assert not desk.outcomes.told("crm-newsletter", desk.mapping), "the changes are well"
+    assert "lovelace" not in str(desk.lines())
     desk.raised(TellUser("a wrong host"))
-    assert len(desk.alerts) == 2
+    assert desk.alerts == [failing] * 2, "this is another trouble"
+    desk.ran(snapshot=True)
+    desk.ran(error=TellUser("listing is forbidden"), snapshot=True)
+    assert desk.alerts == [failing] * 3, "it had succeeded in between"
+
+
+def test_a_failure_of_a_snapshot_that_could_not_be_told_is_told_with_the_next_try(desk: Desk) -> None:
+    desk.reachable = False
+    desk.ran(error=TellUser("listing is forbidden"), snapshot=True)
+    desk.reachable = True
+    desk.ran(error=TellUser("listing is forbidden"), snapshot=True)
+    assert desk.alerts == [("failing", "crm-newsletter")]
+
+
+def test_a_login_that_is_refused_to_snapshots_only_is_told_once(desk: Desk) -> None:
+    for _ in range(3):
+        desk.ran(error=_refused("crm"), snapshot=True)
+        desk.ran()
+    assert desk.alerts == [("account_refused", "crm")]
+
+
+def test_a_snapshot_that_is_held_is_told_each_time(desk: Desk) -> None:
+    desk.ran(error=TellUser("listing is forbidden"), snapshot=True)
+    desk.ran(reasons=("31 deletes",), snapshot=True)
+    desk.ran(reasons=("40 deletes",), snapshot=True)
+    assert desk.alerts == [("failing", "crm-newsletter")] + [("halted", "crm-newsletter")] * 2
+
+
+def test_a_stalled_snapshot_is_told_once_however_the_changes_go(desk: Desk) -> None:
+    stalled = ("stalled", "crm-newsletter")
+    for _ in range(3):
+        run(desk.outcomes.snapshot_stalled("crm-newsletter", 5))
+        desk.ran()
+    assert desk.alerts == [stalled]
+    assert "snapshot" in desk.lines()[0]["reason"]
+    desk.outcomes.snapshot_is_fresh("crm-newsletter")
+    run(desk.outcomes.snapshot_stalled("crm-newsletter", 5))
+    assert desk.alerts == [stalled] * 2
+    run(desk.outcomes.stalled("crm-newsletter", 5))
+    assert desk.alerts == [stalled] * 3, "the changes are stalled besides"

@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -276,3 +278,80 @@ def test_jitter_spreads_the_first_cycles(jitter: int) -> None:
         await scheduler.stop()
 
     run(test())
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("back_to", "nightly"),
+    [
+        pytest.param("2026-03-02 11:00:00", "2026-03-03 03:00:00", id="by an hour"),
+        pytest.param("2026-03-02 02:00:00", "2026-03-02 03:00:00", id="to before the night's snapshot"),
+        pytest.param("2024-03-02 12:00:00", "2024-03-03 03:00:00", id="by two years"),
+    ],
+)
+@pytest.mark.parametrize("jitter", [0, 30])
+def test_a_clock_that_is_put_back_delays_no_cycle(back_to: str, nightly: str, jitter: int) -> None:
+    schedule = PairSchedule(pair="p", every_seconds=3600, snapshot_cron="0 3 * * *", jitter=jitter)
+
+    async def test(wall: time_machine.Traveller) -> None:
+        cycles = Cycles()
+        scheduler = _scheduler(cycles, [schedule])
+        scheduler.hurry("p")
+        await cycles.until_begun(1)
+        before = SystemClock().now()
+        wall.move_to(_at(back_to))
+        scheduler.clock_was_put(SystemClock().now() - before)
+        changes, snapshot = scheduler.next_run("p"), scheduler.next_run("p", Reading.SNAPSHOT)
+        now, due = _at(back_to).timestamp() * 1000, _at(nightly).timestamp() * 1000
+        assert changes is not None
+        assert now <= changes <= now + jitter * 1000
+        assert snapshot is not None
+        assert due <= snapshot <= due + jitter * 1000
+        if not jitter:
+            await cycles.until_begun(2)
+        await scheduler.stop()
+
+    with time_machine.travel(_at("2026-03-02 12:00:00"), tick=False) as wall:
+        run(test(wall))
+
+
+@pytest.mark.parametrize(
+    ("forward_to", "begun"),
+    [
+        pytest.param("2026-03-03 03:30:00", [Reading.SNAPSHOT], id="over a night"),
+        pytest.param("2026-03-10 03:30:00", [Reading.CHANGES, Reading.SNAPSHOT], id="over a week of nights"),
+        pytest.param("2086-03-10 03:30:00", [Reading.CHANGES, Reading.SNAPSHOT], id="from a wrong year"),
+        pytest.param("2026-03-03 02:59:59.950", [Reading.SNAPSHOT], id="to just before a night's"),
+        pytest.param("2026-03-02 12:30:00", [], id="over nothing that was due"),
+    ],
+)
+def test_a_clock_that_is_put_forward_makes_up_for_what_was_due_at_once_and_once(
+    forward_to: str, begun: list[Reading]
+) -> None:
+    """The event loop does not see the clock: by its own time the next job is hours away."""
+    schedule = PairSchedule(pair="p", cron="0 0 * * 1", snapshot_cron="0 3 * * *")
+    mark = PairSchedule(pair="mark", cron="0 0 1 1 *")
+
+    async def test(wall: time_machine.Traveller) -> None:
+        cycles = Cycles()
+        scheduler = _scheduler(cycles, [schedule, mark])
+        scheduler.hurry("mark")
+        await cycles.until_begun(1)
+        before = SystemClock().now()
+        wall.move_to(_at(forward_to))
+        scheduler.clock_was_put(SystemClock().now() - before)
+        for reading in schedule.readings:
+            due = scheduler.next_run("p", reading)
+            assert due is not None
+            assert due >= _at(forward_to).timestamp() * 1000, "there may be years of times to count through"
+        await cycles.until_begun(1 + len(begun))
+        scheduler.hurry("mark")
+        await cycles.until_begun(2 + len(begun))
+        await scheduler.stop()
+        assert sorted(reading for pair, reading in cycles.begun if pair == "p") == sorted(begun)
+
+    with time_machine.travel(_at("2026-03-02 12:00:00")) as wall:
+        run(test(wall))

@@ -27,17 +27,18 @@ class Trouble(StrEnum):
     FAILING = "failing"
     """The pair's cycles fail, and it will not pass by itself: a person has to mend something."""
     STALLED = "stalled"
-    """The pair has had no successful cycle for too long."""
+    """The pair has had no successful cycle, or no successful snapshot, for too long."""
     ACCOUNT_REFUSED = "account_refused"
     """An app refuses the account's login."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One trouble of one pair or account. `subject` is its name."""
+    """One trouble of one pair or account. `subject` is its name, `part` what of it, where the rest may be well."""
 
     trouble: Trouble
     subject: str
+    part: str = ""
 
 
 Deliver = Callable[[bytes], Awaitable[None]]
@@ -92,6 +93,10 @@ class Alerts:
             _log.error("alert_failed", alert=condition.trouble.value, subject=condition.subject, reason=str(error))
             return False
         return True
+
+    def note(self, condition: Condition) -> None:
+        """The condition is as good as told: a person has been told of one that says the same."""
+        self._told.add(condition)
 
     def clear(self, condition: Condition) -> None:
         """The condition is over: it is told anew when it comes back."""

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -14,15 +14,18 @@ from twoway.config.problems import ConfigError
 from twoway.core.model import Instant
 from twoway.daemon import freshness, logs
 from twoway.daemon.alerts import Alerts, Condition, Deliver, Trouble, by_command
-from twoway.daemon.clock import SystemClock
+from twoway.daemon.clock import ClockWatch, SystemClock, monotonic_usec
+from twoway.daemon.freshness import Recorded
 from twoway.daemon.lifecycle import Ended, run_until_stopped
 from twoway.daemon.lock import state_lock
 from twoway.daemon.outcomes import Outcomes
 from twoway.daemon.scheduler import PairSchedule, Reading, Scheduler, due_after
+from twoway.daemon.snapshots import Snapshots
 from twoway.daemon.systemd import Notifier
 from twoway.daemon.webhook import by_webhook, secret_parts
-from twoway.engine.cycle import Kind
-from twoway.engine.service import Service
+from twoway.engine.cycle import Ending, Kind
+from twoway.engine.lease import PairBusy
+from twoway.engine.service import NotNow, Service
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError
 from twoway.sdk.registry import find_connector, installed_connectors
@@ -32,17 +35,21 @@ from twoway.state.store import Store
 _log = structlog.get_logger(__name__)
 
 _FRESHNESS_SECONDS = 15.0
+_CLOCK_SECONDS = 5.0
 
 
-def run(path: Path, clock: Clock | None = None) -> int:
-    """Run the daemon until it is told to stop; the exit code. Raises what keeps it from starting."""
+def run(path: Path, clock: Clock | None = None, monotonic: Callable[[], int] = monotonic_usec) -> int:
+    """Run the daemon until it is told to stop; the exit code. Raises what keeps it from starting.
+
+    `monotonic` counts microseconds that nobody can put; by it the clock is watched.
+    """
     config = read_config(path)
     _configure_logs(config)
     state = state_path(config)
     with state_lock(state):
         store = Store(state, secrets.token_hex(4))
         try:
-            asyncio.run(Daemon(config, store, clock or SystemClock()).serve())
+            asyncio.run(Daemon(config, store, clock or SystemClock(), monotonic=monotonic).serve())
         finally:
             store.close()
     return 0
@@ -88,7 +95,15 @@ def _deliver(config: Config, clock: Clock) -> Deliver | None:
 class Daemon:
     """One process over one state."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        notifier: Notifier | None = None,
+        *,
+        monotonic: Callable[[], int] = monotonic_usec,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._notifier = notifier or Notifier.from_environment()
@@ -99,6 +114,11 @@ class Daemon:
         self._started = clock.now()
         self._watched: dict[str, Instant] = {}
         """Since when a pair is expected to succeed, where that is later than the daemon's start."""
+        self._clock_watch = ClockWatch(clock, monotonic)
+        self._successes = Recorded()
+        self._taken = Recorded()
+        """When the pairs' last snapshots were."""
+        self._snapshots = Snapshots()
         self._answering = True
 
     async def serve(self) -> None:
@@ -119,6 +139,7 @@ class Daemon:
         _log.info("started", pairs=sorted(config.pairs), state=self._store.db.path)
         helpers = [
             asyncio.create_task(self._notifier.feed_watchdog(self._healthy, self._clock)),
+            asyncio.create_task(self._watch_clock()),
             asyncio.create_task(self._watch_freshness()),
         ]
         try:
@@ -177,6 +198,8 @@ class Daemon:
         for pair in old.pairs.keys() - config.pairs.keys():
             self._outcomes.forget(pair)
             self._watched.pop(pair, None)
+            for memory in (self._successes, self._taken, self._snapshots):
+                memory.forget(pair)
         for pair in config.pairs.keys() - old.pairs.keys():
             self._watched[pair] = self._clock.now()
         if config.settings.alerts != old.settings.alerts:
@@ -205,19 +228,62 @@ class Daemon:
     # -- cycles
 
     async def _cycle(self, pair: str, reading: Reading) -> None:
-        kind = Kind.SNAPSHOT if reading is Reading.SNAPSHOT else Kind.INCREMENTAL
         with logs.pair_context(pair):
             async with self._in_use() as service:
-                found = service.config.pairs.get(pair)
-                if found is None:
+                found, schedule = service.config.pairs.get(pair), self._scheduler.schedules.get(pair)
+                if found is None or schedule is None:
                     # It came due in the instant in which a reload took it away.
                     return
+                snapshot = False
                 try:
+                    kind = self._kind(schedule, reading)
+                    if kind is None:
+                        return
+                    snapshot = kind is Kind.SNAPSHOT
                     report = await service.cycle(pair, kind)
                 except Exception as error:  # noqa: BLE001 - the other pairs go on, and a person is told
-                    await self._outcomes.raised(pair, error)
+                    if snapshot and not isinstance(error, NotNow | PairBusy):
+                        self._snapshots.tried(pair, self._clock.now())
+                    await self._outcomes.raised(pair, error, snapshot=snapshot)
                 else:
-                    await self._outcomes.ran(report, found.mapping)
+                    if snapshot and report.ending is Ending.DONE:
+                        self._snapshots.forget(pair)
+                    elif snapshot:
+                        self._snapshots.tried(pair, self._clock.now())
+                    await self._outcomes.ran(report, found.mapping, snapshot=snapshot)
+
+    def _kind(self, schedule: PairSchedule, reading: Reading) -> Kind | None:
+        """How the cycle that begins now reads the apps; `None` if what it came due for has been done meanwhile."""
+        self._look_at_clock()
+        row, now = self._store.pairs.get(schedule.pair), self._clock.now()
+        taken = self._taken.at(schedule.pair, row.snapshot_at if row else None, now)
+        if not self._snapshots.wanted(schedule, reading, taken, now):
+            return Kind.INCREMENTAL if reading is Reading.CHANGES else None
+        return Kind.SNAPSHOT
+
+    # -- the clock
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await self._clock.sleep(_CLOCK_SECONDS)
+            self._look_at_clock()
+
+    def _look_at_clock(self) -> None:
+        """Where somebody put the clock, put all that is remembered by it likewise, and mend the schedule."""
+        by = self._clock_watch.put_by()
+        if by == 0:
+            return
+        if by < 0:
+            _log.warning("clock_put_back", seconds=-by // 1000)
+        else:
+            _log.info("clock_put_forward", seconds=by // 1000, remedy="none is needed, also if the machine slept")
+        self._started += by
+        self._watched = {pair: since + by for pair, since in self._watched.items()}
+        self._successes.shift(by)
+        # If the machine slept, its time has passed: a snapshot that was due meanwhile is missed.
+        self._taken.shift(min(by, 0))
+        self._snapshots.shift(min(by, 0))
+        self._scheduler.clock_was_put(by)
 
     # -- freshness
 
@@ -231,17 +297,28 @@ class Daemon:
             await self._clock.sleep(_FRESHNESS_SECONDS)
 
     async def _judge_freshness(self, schedule: PairSchedule) -> None:
+        self._look_at_clock()
         pair, now = schedule.pair, self._clock.now()
         found, row = self._service.config.pairs.get(pair), self._store.pairs.get(pair)
-        if found is None or (row and row.status is Status.PAUSED) or self._outcomes.told(pair, found.mapping):
+        last_success = self._successes.at(pair, row.succeeded_at if row else None, now)
+        taken = self._taken.at(pair, row.snapshot_at if row else None, now)
+        misses = self._service.config.settings.alerts.missed_cycles
+        paused = found is None or (row is not None and row.status is Status.PAUSED)
+        if paused:
+            self._snapshots.forget(pair)
+        if found is None or paused or self._outcomes.told(pair, found.mapping):
             # Nobody expects it to succeed, or a person knows already why it does not.
             self._watched[pair] = now
+        elif late := self._snapshots.stalled(schedule, taken, now, misses):
+            await self._outcomes.snapshot_stalled(pair, late.since)
+        else:
+            self._outcomes.snapshot_is_fresh(pair)
         stall = freshness.judge(
-            last_success=row.succeeded_at if row else None,
+            last_success=last_success,
             watched_since=self._watched.get(pair, self._started),
             due_after=lambda instant: due_after(schedule, instant),
             now=now,
-            misses=self._service.config.settings.alerts.missed_cycles,
+            misses=misses,
         )
         if stall is None:
             self._outcomes.alerts.clear(Condition(Trouble.STALLED, pair))

@@ -36,7 +36,8 @@ def judge(
     `due_after(t)` is when the schedule asks for the first cycle after `t` (`twoway.daemon.scheduler.due_after`); so an
     interval, and a cron line that rests over the weekend, are judged alike. `allowance` is the milliseconds that are
     granted beyond the last of them: a cycle takes its time. Nothing is missed before `watched_since`: the daemon was
-    not there, or the pair was not meant to run. A clock that was set back is no stall.
+    not there, or the pair was not meant to run. Both instants are by the clock as it stands now (see `Recorded`): one
+    that lies ahead is no stall.
     """
     since = watched_since if last_success is None else last_success
     due = max(since, watched_since)
@@ -46,3 +47,43 @@ def judge(
             return None
         due = following
     return Stall(since=since, missed=due) if now > due + allowance else None
+
+
+@dataclass(slots=True)
+class _Look:
+    recorded: Instant | None
+    at: Instant | None
+    looked: Instant
+
+
+class Recorded:
+    """When each pair's last success was, by the clock as it stands now.
+
+    The state holds what the clock said when it happened. Where the clock has been put since, that is another instant:
+    it is kept here, beside what the state said, and moved with the clock.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[str, _Look] = {}
+
+    def at(self, pair: str, recorded: Instant | None, now: Instant) -> Instant | None:
+        """The instant that the state tells of as `recorded`; never one that is yet to come."""
+        look = self._looks.get(pair)
+        if look is None:
+            look = self._looks[pair] = _Look(recorded, None if recorded is None else min(recorded, now), now)
+        elif look.recorded != recorded:
+            # It happened between the last look and this one, whatever the clock said then.
+            look.recorded, look.at = recorded, None if recorded is None else min(max(recorded, look.looked), now)
+        look.looked = now
+        return look.at
+
+    def shift(self, by: int) -> None:
+        """The clock was put by so many milliseconds."""
+        for look in self._looks.values():
+            look.looked += by
+            if look.at is not None:
+                look.at += by
+
+    def forget(self, pair: str) -> None:
+        """The pair is no longer there."""
+        self._looks.pop(pair, None)

@@ -19,6 +19,7 @@ from twoway.state.errors import LeaseLost, StateError
 _log = structlog.get_logger(__name__)
 
 _FRAMES = 8
+_SNAPSHOT = "snapshot"
 
 
 class Outcomes:
@@ -42,21 +43,24 @@ class Outcomes:
         """The pair is no longer there."""
         self._waiting.pop(pair, None)
         for trouble in (Trouble.HALTED, Trouble.FAILING, Trouble.STALLED):
-            self.alerts.clear(Condition(trouble, pair))
+            for part in ("", _SNAPSHOT):
+                self.alerts.clear(Condition(trouble, pair, part))
 
-    async def ran(self, report: Report, mapping: Mapping) -> None:
+    async def ran(self, report: Report, mapping: Mapping, *, snapshot: bool = False) -> None:
         """A cycle came to its end, whichever it was."""
         pair = report.pair
         self._waiting.pop(pair, None)
         # A pair that is halted runs no cycle: if this one is held, that is news.
         self.alerts.clear(Condition(Trouble.HALTED, pair))
         if report.error is not None:
-            await self.raised(pair, report.error, report.cycle)
+            await self.raised(pair, report.error, report.cycle, snapshot=snapshot)
             return
         if report.reasons:
             remedy = f"Look with `twoway plan {pair}`, let it pass with `twoway approve {pair}`"
             await self._trouble(Trouble.HALTED, pair, "; ".join(report.reasons), remedy, cycle=report.cycle)
             return
+        if snapshot:
+            self.alerts.clear(Condition(Trouble.FAILING, pair, _SNAPSHOT))
         for trouble in (Trouble.FAILING, Trouble.STALLED):
             self.alerts.clear(Condition(trouble, pair))
         for side in Side:
@@ -67,8 +71,24 @@ class Outcomes:
         else:
             _log.debug("nothing_changed", pair=pair)
 
-    async def raised(self, pair: str, error: Exception, cycle: int | None = None) -> None:
-        """A cycle could not begin, or failed."""
+    async def raised(self, pair: str, error: Exception, cycle: int | None = None, *, snapshot: bool = False) -> None:
+        """A cycle could not begin, or failed. Of snapshots that fail while the changes do not, a person is told once,
+        and not again with each try."""
+        if not snapshot or isinstance(error, NotNow | PairBusy | LeaseLost):
+            await self._tell(pair, error, cycle)
+            return
+        # Changes that succeed end the pair's trouble, and not this one.
+        failing = Condition(Trouble.FAILING, pair, _SNAPSHOT)
+        if failing in self.alerts.told:
+            _log.warning("snapshot_failed_again", pair=pair, cycle=cycle, kind=type(error).__name__)
+            return
+        before = self.alerts.told
+        await self._tell(pair, error, cycle)
+        subjects = {pair, error.account if isinstance(error, ConnectorError) else None}
+        if any(one.subject in subjects for one in self.alerts.told - before):
+            self.alerts.note(failing)
+
+    async def _tell(self, pair: str, error: Exception, cycle: int | None) -> None:
         match error:
             case Held():
                 await self._trouble(Trouble.HALTED, pair, error.message, error.remedy)
@@ -91,6 +111,16 @@ class Outcomes:
         reason = f"{pair} has had no successful cycle for {(self._clock.now() - since) // 1000} s"
         remedy = f"`twoway status` and `twoway cycles {pair}` say why"
         await self._trouble(Trouble.STALLED, pair, reason, remedy, since=since)
+
+    async def snapshot_stalled(self, pair: str, since: Instant) -> None:
+        """The pair's snapshot came due again and again since then, and none has succeeded."""
+        reason = f"the snapshot of {pair} has not succeeded for {(self._clock.now() - since) // 1000} s"
+        remedy = f"`twoway cycles {pair}` says why; until one succeeds, deletions may go unseen"
+        await self._trouble(Trouble.STALLED, pair, reason, remedy, since=since, part=_SNAPSHOT)
+
+    def snapshot_is_fresh(self, pair: str) -> None:
+        """The pair's snapshot is no longer stalled."""
+        self.alerts.clear(Condition(Trouble.STALLED, pair, _SNAPSHOT))
 
     def _wait(self, pair: str, reason: str) -> None:
         if self._waiting.get(pair) != reason:
@@ -126,9 +156,10 @@ class Outcomes:
         remedy: str,
         *,
         since: Instant | None = None,
+        part: str = "",
         **more: int | str | None,
     ) -> None:
-        condition = Condition(trouble, pair)
+        condition = Condition(trouble, pair, part)
         if condition not in self.alerts.told:
             told = {name: value for name, value in more.items() if value is not None}
             _log.warning(trouble.value, pair=pair, reason=reason, remedy=remedy, **told)

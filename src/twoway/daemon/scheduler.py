@@ -152,6 +152,27 @@ class Scheduler:
         if job is not None:
             job.modify(next_run_time=self._now())
 
+    def clock_was_put(self, by: int) -> None:
+        """Mend the schedule after the wall clock was put by `by` milliseconds: forward, or back if negative.
+
+        What is overdue is made up for by one cycle. Where the clock was put back, a pair with an interval is read at
+        once, within its jitter: by the old times nothing would be due before the clock is where it was. The next times
+        of cron lines are computed anew.
+        """
+        now = self._now()
+        for schedule in self._schedules.values():
+            for reading in schedule.readings:
+                job = self._jobs.get_job(_job(schedule.pair, reading))
+                if job is None:
+                    continue
+                if job.next_run_time <= now:
+                    # Else APScheduler counts through every time that was missed, and there may be years of them.
+                    job.modify(next_run_time=now)
+                elif by < 0:
+                    job.modify(next_run_time=_first(schedule, job.trigger, now))
+        # The event loop counts the seconds to the next job by monotonic time, and would wake up too late.
+        self._jobs.wakeup()
+
     async def stop(self) -> None:
         """Begin no more cycles, and wait for those under way. If that wait is cancelled, they are cancelled too."""
         self._stopping = True
@@ -168,11 +189,12 @@ class Scheduler:
     def _add(self, schedule: PairSchedule) -> None:
         for reading in schedule.readings:
             trigger = _trigger(schedule, reading)
-            first = {}
-            if isinstance(trigger, IntervalTrigger):
-                first["next_run_time"] = self._now() + timedelta(seconds=random.uniform(0, schedule.jitter))
             self._jobs.add_job(
-                self._run, trigger, args=(schedule.pair, reading), id=_job(schedule.pair, reading), **first
+                self._run,
+                trigger,
+                args=(schedule.pair, reading),
+                id=_job(schedule.pair, reading),
+                next_run_time=_first(schedule, trigger, self._now()),
             )
 
     async def _run(self, pair: str, reading: Reading) -> None:
@@ -202,6 +224,14 @@ def _trigger(schedule: PairSchedule, reading: Reading) -> BaseTrigger:
     if line is not None:
         return cron_trigger(line, ZoneInfo(schedule.timezone), jitter=schedule.jitter)
     return IntervalTrigger(seconds=schedule.every_seconds, timezone=UTC, jitter=schedule.jitter or None)
+
+
+def _first(schedule: PairSchedule, trigger: BaseTrigger, now: datetime) -> datetime | None:
+    """When a job that knows of no earlier time is due: by an interval at once, within the jitter."""
+    if isinstance(trigger, IntervalTrigger):
+        return now + timedelta(seconds=random.uniform(0, schedule.jitter))
+    first: datetime | None = trigger.get_next_fire_time(None, now)
+    return first
 
 
 def _job(pair: str, reading: Reading) -> str:
