@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import bare, people, plot
-from benchmarks.speed.cases import CONTENDERS, Stage, cases, fewest_requests
+from benchmarks.speed import bare, people, plot, postgres
+from benchmarks.speed.cases import CONTENDERS, STORES, Stage, cases, fewest_requests
 
 RECORDS = 300
 SVG = {"svg": "http://www.w3.org/2000/svg"}
@@ -56,6 +56,19 @@ def test_a_ratio_is_the_median_of_the_runs_own_ratios() -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     # By hand: medians 20 ms and 10 ms; the runs' ratios are 4, 3 and 2.
     assert cells == ["idle cycle", "300", "20.0", "10.0", "3.0", "20.0", "10.0", "3.0", "1", "1", "2", "2", "2"]
+
+
+def test_a_state_in_postgresql_does_the_same_work_as_one_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(postgres.SERVER, "")
+    with speed.server(tmp_path, None):
+        told = speed.measure(tmp_path / "run", RECORDS, ["create", "few"], STORES)
+    for turn in told.values():
+        assert turn["postgres"]["requests"] == turn["engine"]["requests"]
+    row = speed.table([speed.Row(cases(RECORDS)[0], RECORDS, [told["create"]])], STORES).splitlines()[0]
+    assert "CPU ms: PostgreSQL | SQLite | ratio" in row
 
 
 def test_the_pictures_show_every_figure() -> None:

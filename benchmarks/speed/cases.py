@@ -13,6 +13,8 @@ from benchmarks.speed import people
 from benchmarks.speed.worker import ask
 
 CONTENDERS = ("engine", "bare")
+STORES = ("postgres", "engine")
+"""The contenders where the question is what a state in PostgreSQL costs beside one in a file."""
 PAGE, BATCH, AT_ONCE = 1_000, 100, 4
 FEW = 1_000
 """Records that change in the cases that show whether a cycle's cost follows the change or the size of the pair."""

@@ -39,9 +39,9 @@ SPEC = MappingSpec(
 
 
 class EngineLoop:
-    """One pair, ready to run, with its state in one file."""
+    """One pair, ready to run, with its state in one file or, by its address, in one database."""
 
-    def __init__(self, url: str, state: Path) -> None:
+    def __init__(self, url: str, state: Path | str) -> None:
         self._clock = SystemClock()
         self._store = Store(state, "speed")
         open_http = {side: make_open_http(self._clock, account=side.value) for side in Side}

@@ -18,7 +18,7 @@ from twoway.cli.main import app
 from twoway.daemon.clock import SystemClock
 from twoway.daemon.lock import state_lock
 from twoway.engine.service import Service
-from twoway.state.database import Database
+from twoway.state.sqlite import SQLite
 
 
 async def _at_once(_clock: SystemClock, _seconds: float) -> None:
@@ -235,7 +235,7 @@ def test_a_second_daemon_is_refused(twoway: Installation) -> None:
 
 def test_a_state_that_another_process_has_locked(twoway: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     twoway.well("status")
-    monkeypatch.setattr(Database, "__init__", partialmethod(Database.__init__, busy_seconds=0.01))
+    monkeypatch.setattr(SQLite, "__init__", partialmethod(SQLite.__init__, busy_seconds=0.01))
     with sqlite3.connect(twoway.folder / "twoway.db") as other:
         other.execute("BEGIN IMMEDIATE")
         result = twoway.run("pause", PAIR)

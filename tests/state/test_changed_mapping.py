@@ -1,10 +1,11 @@
 """What goes out of the state once another mapping is in force, row by row; and what stays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from tests.servers.postgres_server import PostgresServer
 from twoway.core.model import Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Edit, FieldConflict
@@ -17,17 +18,23 @@ from twoway.state.store import Store
 LEFT, RIGHT = Side.LEFT, Side.RIGHT
 NONE: Mapping[Side, list[str]] = {LEFT: [], RIGHT: []}
 NOW = 1_700_000_000_000
-ODD: Values = {"name": 'Ä"\\n\u0000', "note": None, "size": -(2**63), "all": {"name": None, "at": [1, None, "é"]}}
+ODD: Values = {
+    "name": 'Ä"\\n\u0000\\u0000\\uE001\\',
+    "note": None,
+    "size": -(2**63),
+    "all": {"name": None, "at": [1, None, "é"]},
+}
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def store(monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Store]:
     """Two pairs, whose links are worked off one by one."""
     monkeypatch.setattr(changed_mapping, "_WINDOW", 1)
-    store = Store(":memory:", "uid")
+    store = Store(":memory:" if request.param == "SQLite" else postgres.state(), "uid")
     for name in ("one", "two"):
         store.pairs.ensure(name)
-    return store
+    yield store
+    store.close()
 
 
 def link(store: Store, pair: int, left: Values, right: Values, **parts: Any) -> int:
@@ -153,6 +160,8 @@ def test_an_undo_that_was_not_sent_is_not_sent_any_more(store: Store) -> None:
     assert store.operations.outdate_undos(1, NOW) == 2
     live = store.db.run("SELECT id FROM operation WHERE closed_at IS NULL ORDER BY id").fetchall()
     assert [number for (number,) in live] == stay
-    closed = store.db.run("SELECT id, state, closed_at, reason FROM operation WHERE closed_at IS NOT NULL").fetchall()
+    closed = store.db.run(
+        "SELECT id, state, closed_at, reason FROM operation WHERE closed_at IS NOT NULL ORDER BY id"
+    ).fetchall()
     assert closed == [(one, "superseded", NOW, "the mapping has changed since") for one in dropped]
     assert [one for one in (*dropped, *stay) if store.operations.is_withdrawn(one)] == [*dropped, *stay[:2]]

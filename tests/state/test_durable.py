@@ -3,14 +3,14 @@
 import asyncio
 from pathlib import Path
 
-from twoway.state.database import Database
+from twoway.state.sqlite import SQLite
 from twoway.testing.world import World
 
 FULL, NORMAL = 2, 1
 
 
 def test_a_durable_commit_waits_for_the_disk_and_the_next_one_does_not(tmp_path: Path) -> None:
-    db = Database(tmp_path / "state.db")
+    db = SQLite(tmp_path / "state.db")
     with db.transaction("sent", durable=True):
         assert db.one("PRAGMA synchronous") == FULL
     with db.transaction("decide"):

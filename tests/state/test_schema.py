@@ -13,7 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import twoway.state
-from twoway.state.database import HEAD, Database
+from twoway.state.database import HEAD
+from twoway.state.sqlite import SQLite
 from twoway.state.tables import metadata
 
 
@@ -33,7 +34,7 @@ def _normal(sql: str) -> str:
 @pytest.fixture
 def migrated(tmp_path: Path) -> Path:
     path = tmp_path / "state.db"
-    Database(path).close()
+    SQLite(path).close()
     return path
 
 

@@ -7,22 +7,23 @@ from typing import Any
 
 import pytest
 
-from twoway.state.database import Database
+from twoway.state.sqlite import SQLite
 from twoway.testing.scenarios import scenario
 from twoway.testing.simulator import Simulator
 
 SEEDS = range(20)
-WHOLE = re.compile(r"SCAN (?!j\b|json_each|CONSTANT|sqlite_master|alembic_version)")
-"""A step of a plan that reads a whole table. `j` is the window that the caller asks about."""
+WHOLE = re.compile(r"SCAN (?![jnw]\b|json_each|CONSTANT|sqlite_master|alembic_version)")
+"""A step of a plan that reads a whole table. `j`, `n` and `w` are windows that the caller asks about."""
+WINDOW = re.compile(r"json_each\(\?\) ([jnw]) ")
 
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, list[str]]:
     """Every statement that the cycles of some histories run, with its plan; not what people and judges ask besides."""
     found: dict[str, list[str]] = {}
-    plain = Database.run
+    plain = SQLite.run
 
-    def run(self: Database, sql: str, params: Any = ()) -> Any:
+    def run(self: SQLite, sql: str, params: Any = ()) -> Any:
         asked_by = sys._getframe(1).f_code.co_filename
         if (
             sql not in found
@@ -33,7 +34,7 @@ def plans() -> dict[str, list[str]]:
         return plain(self, sql, params)
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(Database, "run", run)
+    patch.setattr(SQLite, "run", run)
     for seed in SEEDS:
         asyncio.run(Simulator(scenario(seed)).play())
     patch.undo()
@@ -49,6 +50,6 @@ def test_a_window_is_looked_up_record_by_record_and_not_searched_through_for_eac
     plans: dict[str, list[str]],
 ) -> None:
     """Once SQLite read all links of the pair, and the whole window of a listing again for each of them."""
-    windows = {sql: plan for sql, plan in plans.items() if "json_each(?) j" in sql}
+    windows = {sql: (found[1], plan) for sql, plan in plans.items() if (found := WINDOW.search(sql))}
     assert len(windows) >= 5
-    assert {sql: plan for sql, plan in windows.items() if not plan[0].startswith("SCAN j")} == {}
+    assert {sql: plan for sql, (name, plan) in windows.items() if not plan[0].startswith(f"SCAN {name}")} == {}

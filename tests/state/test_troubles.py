@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from twoway.state.database import Database
 from twoway.state.errors import StateCorrupt, StateError, StateFull, StateLocked, StateNewer, StateReadOnly
+from twoway.state.sqlite import SQLite
 from twoway.state.store import Store
 
 
@@ -56,7 +56,7 @@ def test_a_state_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
     connection.commit()
     connection.close()
     with pytest.raises(StateNewer, match=r"written by a later version of twoway.*9999.*Install that version"):
-        Database(path)
+        SQLite(path)
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_state_is_told_from_a_state(tmp_path: Path, content: b
     path = tmp_path / "state.db"
     path.write_bytes(content)
     with pytest.raises(StateCorrupt, match=r"damaged, or is no state file.*put back the last backup"):
-        Database(path)
+        SQLite(path)
     assert path.read_bytes() == content
 
 
@@ -82,7 +82,7 @@ def test_a_file_that_another_process_holds_is_told_as_locked(tmp_path: Path) -> 
     path = _made(tmp_path)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    database = Database(path, busy_seconds=0)
+    database = SQLite(path, busy_seconds=0)
     with pytest.raises(StateLocked, match=r"locked by another process.*fuser"), database.transaction("try"):
         pytest.fail("the transaction must not begin")
     assert not database.answers()
@@ -93,7 +93,7 @@ def test_a_file_that_another_process_holds_is_told_as_locked(tmp_path: Path) -> 
 
 
 def test_a_state_that_may_not_be_written_is_told_as_read_only(tmp_path: Path) -> None:
-    database = Database(_made(tmp_path))
+    database = SQLite(_made(tmp_path))
     database.run("PRAGMA query_only = ON")
     with pytest.raises(StateReadOnly, match=r"cannot be written.*owner and the mode"), database.transaction("try"):
         database.run("INSERT INTO meta (key, value) VALUES ('a', 'b')")
@@ -103,11 +103,11 @@ def test_a_state_that_may_not_be_written_is_told_as_read_only(tmp_path: Path) ->
 @pytest.mark.parametrize("path", ["missing/state.db", "."])
 def test_a_place_where_no_file_can_be_is_told(tmp_path: Path, path: str) -> None:
     with pytest.raises(StateReadOnly, match=r"could not be (created|opened).*this user may write there"):
-        Database(tmp_path / path)
+        SQLite(tmp_path / path)
 
 
 def test_a_full_disk_stops_the_transaction_and_nothing_else(tmp_path: Path) -> None:
-    database = Database(_made(tmp_path))
+    database = SQLite(_made(tmp_path))
     pages = database.one("PRAGMA page_count")
     database.run(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StateFull, match=r"could not be extended.*nothing was lost"), database.transaction("try"):

@@ -106,8 +106,8 @@ class Attention:
         """People's decisions that are still to be carried out, by link and field."""
         found: dict[int, dict[str, Verdict]] = {}
         for link, field, left, right, verdict in self._db.run(
-            "SELECT c.link, c.field, c.left_value, c.right_value, c.verdict FROM json_each(?) j "
-            "CROSS JOIN conflict c ON c.link = j.value AND c.state = 'decided'",
+            "SELECT c.link, c.field, c.left_value, c.right_value, c.verdict FROM json_each(?) n "
+            "CROSS JOIN conflict c ON c.link = n.value AND c.state = 'decided'",
             (dumps(sorted(links)),),
         ):
             found.setdefault(link, {})[field] = Verdict(loads(left), loads(right), loads(verdict))
@@ -130,7 +130,7 @@ class Attention:
     def renumbered(self, number: int) -> int | None:
         """The number that a conflict has by now which once had this one, with other values."""
         now: int | None = self._db.one(
-            "SELECT id FROM conflict WHERE earlier IS NOT NULL AND ? IN (SELECT value FROM json_each(earlier))",
+            "SELECT id FROM conflict WHERE earlier IS NOT NULL AND ? IN (SELECT n.value FROM json_each(earlier) n)",
             (number,),
         )
         return now
@@ -155,7 +155,8 @@ class Attention:
         """Those of these links of which a field waits for a person, or for a verdict to be carried out; and whether
         there is such a verdict."""
         rows = self._db.run(
-            "SELECT c.link, max(c.state = 'decided') FROM json_each(?) j CROSS JOIN conflict c ON c.link = j.value "
+            "SELECT c.link, max(CASE c.state WHEN 'decided' THEN 1 ELSE 0 END) FROM json_each(?) n "
+            "CROSS JOIN conflict c ON c.link = n.value "
             "GROUP BY c.link",
             (dumps(list(links)),),
         )
@@ -165,7 +166,7 @@ class Attention:
         """The conflicts that are open, or decided and not yet carried out; the oldest first."""
         wanted: dict[str, Any] = {"c.pair": pair, "c.id": conflict}
         chosen = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in chosen) or "1"
+        where = " AND ".join(f"{column} = ?" for column in chosen) or "TRUE"
         rows = self._db.run(
             "SELECT c.id, p.name, c.link, l.left_id, l.right_id, c.field, c.left_value, c.right_value, c.rule, "
             f"c.opened_at, c.state FROM conflict c JOIN link l ON l.id = c.link JOIN pair p ON p.id = c.pair "
@@ -186,11 +187,12 @@ class Attention:
         """
         self._db.many(
             "INSERT INTO parked (pair, side, record_id, code, field, reason, since, retry_at, tries) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, max(1, coalesce((SELECT o.tries FROM observation o "
-            "WHERE o.pair = ? AND o.side = ? AND o.record_id = ?), 1))) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce((SELECT nullif(o.tries, 0) FROM observation o "
+            "WHERE o.pair = ? AND o.side = ? AND o.record_id = ?), 1)) "
             "ON CONFLICT (pair, side, record_id) DO UPDATE SET "
             "code = excluded.code, field = excluded.field, reason = excluded.reason, "
-            "tries = max(parked.tries + 1, excluded.tries), retry_at = excluded.retry_at",
+            "tries = CASE WHEN parked.tries < excluded.tries THEN excluded.tries ELSE parked.tries + 1 END, "
+            "retry_at = excluded.retry_at",
             [
                 (*(key := (pair, r.side.value, r.record_id)), r.code, r.field, r.reason, now, r.retry_at, *key)
                 for r in rows

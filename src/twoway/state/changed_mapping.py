@@ -20,17 +20,14 @@ def forget_values(db: Database, pair: int, fields: Mapping[Side, Collection[str]
     that was read under another mapping counts as read: no fingerprint, no raw hash, no version."""
     left, right = (_without(fields[side]) for side in (Side.LEFT, Side.RIGHT))
     names = sorted({*fields[Side.LEFT], *fields[Side.RIGHT]})
-    receipts = ", ".join(
-        f"{side.value}_receipt = json_set({side.value}_receipt, '$[1]', json((SELECT json_group_array(f.value) "
-        f"FROM json_each({side.value}_receipt, '$[1]') f WHERE f.value NOT IN (SELECT value FROM json_each(?)))))"
-        for side in Side
-    )
+    receipts = ", ".join(f"{side.value}_receipt = {db.unlisted(f'{side.value}_receipt')}" for side in Side)
+    left_base = db.without("left_base")
     last = db.one("SELECT max(id) FROM link") or 0
     for after in range(0, last, _WINDOW):
         db.run(
-            "UPDATE link SET left_base = json_patch(left_base, ?), "
-            "right_base = nullif(json_patch(coalesce(right_base, left_base), ?), json_patch(left_base, ?)), "
-            f"held = nullif(json_patch(held, ?), '{{}}'), {receipts}, left_fp = NULL, right_fp = NULL, "
+            f"UPDATE link SET left_base = {left_base}, "
+            f"right_base = nullif({db.without('coalesce(right_base, left_base)')}, {left_base}), "
+            f"held = nullif({db.without('held')}, '{{}}'), {receipts}, left_fp = NULL, right_fp = NULL, "
             "left_raw = NULL, right_raw = NULL, left_version = NULL, right_version = NULL "
             # By number, and not by what the index of the pair's ids would offer: else each window were a pass over all.
             "WHERE id > ? AND id <= ? AND +pair = ?",
@@ -49,7 +46,7 @@ def forget_values(db: Database, pair: int, fields: Mapping[Side, Collection[str]
 
 
 def _without(names: Collection[str]) -> str:
-    """The patch that takes these keys out of an object (RFC 7396): what is null in the object itself stays there."""
+    """These keys, as `Database.without` takes them."""
     return dumps(dict.fromkeys(names))
 
 
@@ -58,7 +55,7 @@ def read_anew(db: Database, pair: int, fields: Mapping[Side, Collection[str]], r
     seen of it stays."""
     for side in Side:
         db.run(
-            "UPDATE observation SET vals = json_patch(vals, ?), fp = NULL, version = NULL, hint = 1, tries = 0, "
+            f"UPDATE observation SET vals = {db.without('vals')}, fp = NULL, version = NULL, hint = 1, tries = 0, "
             "due_at = ?, rev = ? WHERE pair = ? AND side = ?",
             (_without(fields[side]), due, rev, pair, side.value),
         )

@@ -32,6 +32,14 @@ class StateFull(StateError):
     """The disk, or the file's allowed size, is used up."""
 
 
+class StateUnreachable(StateError):
+    """The database server does not answer, or has ended the connection."""
+
+
+class StateRefused(StateError):
+    """There is no such database, or this login does not open it."""
+
+
 class LeaseLost(StateError):
     """Another process has taken this pair over: whatever this one still wanted to write is refused."""
 
@@ -82,4 +90,78 @@ def explain(error: BaseException, path: str) -> StateError | None:
     for pattern, kind, message, remedy in _KNOWN:
         if re.search(pattern, text, re.IGNORECASE):
             return kind(message.format(path=path), remedy.format(path=path))
+    return None
+
+
+_SERVER: tuple[tuple[str, str, type[StateError], str, str], ...] = (
+    (
+        "28",
+        r"authentication failed|no password supplied|no pg_hba.conf entry|role .* does not",
+        StateRefused,
+        "{path} does not accept this login",
+        (
+            "Check the user's name in the address, and the password where PostgreSQL's library looks for it: "
+            "PGPASSWORD, or the file that PGPASSFILE names (it must be readable by its owner only)"
+        ),
+    ),
+    (
+        "3D",
+        r"database .* does not exist",
+        StateRefused,
+        "there is no database {path}",
+        "Create it, owned by that user: createdb --owner USER DATABASE; twoway makes the tables itself",
+    ),
+    (
+        "42501",
+        r"permission denied",
+        StateReadOnly,
+        "this login may not write to {path}",
+        "Let it own the database or its schema: ALTER DATABASE DATABASE OWNER TO USER",
+    ),
+    (
+        "25006",
+        r"read-only transaction",
+        StateReadOnly,
+        "{path} cannot be written: the server is read-only",
+        "Name the primary server in the address, and not one that follows it",
+    ),
+    (
+        "53100",
+        r"No space left",
+        StateFull,
+        "{path} could not be extended: the server's disk is used up",
+        "Make room; nothing was lost, and the next cycle goes on where this one stopped",
+    ),
+    (
+        "55P03",
+        r"lock timeout",
+        StateLocked,
+        "the state {path} is locked by another process",
+        "Wait for it to end, or find it in pg_stat_activity: its application_name is twoway",
+    ),
+    (
+        "XX00",
+        r"invalid page|could not read block",
+        StateCorrupt,
+        "the state {path} is damaged",
+        "Stop twoway, and put back the database's last backup; a state that is older than the apps costs one snapshot",
+    ),
+)
+
+
+def explain_server(sqlstate: str | None, text: str, path: str, *, lost: bool) -> StateError | None:
+    """The error of ours for one of a PostgreSQL server or its library; `None` for such as only a fault of ours causes.
+
+    What the server says is not repeated. `lost` says that the driver takes it for one of operation. Before a login
+    there is no SQLSTATE, but only the text. The states are those of PostgreSQL's documentation, Appendix A.
+    """
+    for state, pattern, kind, message, remedy in _SERVER:
+        if sqlstate.startswith(state) if sqlstate else re.search(pattern, text):
+            return kind(message.format(path=path), remedy.format(path=path))
+    if lost or (sqlstate or "").startswith(("08", "53", "57P", "25P03")):
+        return StateUnreachable(
+            f"the database server of {path} does not answer",
+            "Check that it runs and can be reached from here (psql with the same address); "
+            "nothing was lost, and the next cycle goes on where this one stopped",
+        )
     return None

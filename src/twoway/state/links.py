@@ -77,14 +77,14 @@ class Links:
     def many(self, ids: Iterable[int]) -> dict[int, Link]:
         """The links that still live, by id."""
         rows = self._db.run(
-            f"SELECT {LINK_COLUMNS} FROM json_each(?) j CROSS JOIN link l ON l.id = j.value", (dumps(sorted(ids)),)
+            f"SELECT {LINK_COLUMNS} FROM json_each(?) n CROSS JOIN link l ON l.id = n.value", (dumps(sorted(ids)),)
         )
         return {row[0]: link_row(row) for row in rows}
 
     def add(self, pair: int, new: NewLink, now: Instant) -> int:
         """Link two records. Their marks and parkings end."""
         self.add_all(pair, [new], now)
-        return int(self._db.one("SELECT last_insert_rowid()"))
+        return int(self._db.one("SELECT id FROM link WHERE pair = ? AND left_id = ?", (pair, new.ids[Side.LEFT])))
 
     def add_all(self, pair: int, news: Sequence[NewLink], now: Instant) -> None:
         """The same for many."""
@@ -201,8 +201,8 @@ class Links:
             "WHEN EXISTS (SELECT 1 FROM mark m WHERE m.pair = k.pair AND m.side = k.side "
             "  AND m.record_id = k.record_id AND m.kind <> 'left_out') "
             f"OR (k.side, k.record_id) IN ({CREATES_IN_FLIGHT}) THEN 'aside' ELSE 'free' END "
-            "FROM json_each(?) j CROSS JOIN match_key k "
-            "ON k.pair = ? AND k.slot = j.value ->> 0 AND k.key = j.value ->> 1 "
+            "FROM json_each(?) w CROSS JOIN match_key k "
+            "ON k.pair = ? AND k.slot = w.value ->> 0 AND k.key = w.value ->> 1 "
             "LEFT JOIN link ll ON k.side = 'left' AND ll.pair = k.pair AND ll.left_id = k.record_id "
             "LEFT JOIN link lr ON k.side = 'right' AND lr.pair = k.pair AND lr.right_id = k.record_id "
             "ORDER BY k.side, k.record_id",

@@ -39,7 +39,7 @@ _UPSERT = (
     "created = coalesce(excluded.created, observation.created), times = excluded.times, "
     "marker = coalesce(excluded.marker, observation.marker), seen_at = excluded.seen_at, "
     # The same content again wakes nothing: a conflict goes on waiting, a parked record keeps its time.
-    f"hint = CASE WHEN {_SAME} THEN min(observation.hint, excluded.hint) ELSE excluded.hint END, "
+    f"hint = CASE WHEN {_SAME} THEN observation.hint & excluded.hint ELSE excluded.hint END, "
     f"due_at = CASE WHEN {_SAME} THEN observation.due_at ELSE excluded.due_at END, "
     f"tries = CASE WHEN {_SAME} THEN observation.tries ELSE 0 END, fp = excluded.fp"
 )
@@ -95,7 +95,8 @@ class Observations:
         """A revision for a window of sightings: greater than all before."""
         return int(
             self._db.one(
-                "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'rev' RETURNING CAST(value AS INTEGER)"
+                "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'rev' "
+                "RETURNING CAST(value AS BIGINT)"
             )
         )
 

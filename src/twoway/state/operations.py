@@ -12,10 +12,9 @@ from twoway.state.rows import OPERATION_COLUMNS, StagedOperation, dumps, edit_fr
 
 _WITHDRAWN: Final = "withdrawn by a person"
 _OUTDATED: Final = "the mapping has changed since"
-
 _OUTCOME: Final = (
     "CASE WHEN p.state = 'done' THEN 'done' WHEN p.closed_at IS NULL THEN 'sent' "
-    "WHEN p.in_doubt THEN 'unknown' ELSE 'never' END"
+    "WHEN p.in_doubt = 1 THEN 'unknown' ELSE 'never' END"
 )
 
 
@@ -164,10 +163,10 @@ class Operations:
             self._db.one(
                 # In this order: each operation finds its observation by key.
                 "SELECT count(*) FROM operation p CROSS JOIN observation o "
+                "ON o.pair = p.pair AND o.side = ? AND o.record_id = p.counterpart_id AND o.tries > 0 "
                 "WHERE p.pair = ? AND p.side = ? AND p.kind = 'create' AND p.closed_at IS NULL "
-                f"AND p.state IN ({marks}) "
-                "AND o.pair = p.pair AND o.side = ? AND o.record_id = p.counterpart_id AND o.tries > 0",
-                (pair, side.value, *(state.value for state in states), side.other.value),
+                f"AND p.state IN ({marks})",
+                (side.other.value, pair, side.value, *(state.value for state in states)),
             )
         )
 
@@ -175,7 +174,7 @@ class Operations:
         """Updates that empty a field which is filled; only such as hold a blank at all are read."""
         rows = self._db.run(
             f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.state = ? AND p.side = ? "
-            "AND p.kind = 'update' AND p.closed_at IS NULL AND p.undoes IS NULL AND instr(p.edit, ':null')",
+            "AND p.kind = 'update' AND p.closed_at IS NULL AND p.undoes IS NULL AND instr(p.edit, ':null') > 0",
             (pair, state.value, side.value),
         )
         return sum(operation_row(row).edit.empties for row in rows)
@@ -187,8 +186,8 @@ class Operations:
     def live_on(self, links: Iterable[int]) -> set[int]:
         """Those of these links that have an operation which is not closed."""
         rows = self._db.run(
-            "SELECT j.value FROM json_each(?) j WHERE EXISTS "
-            "(SELECT 1 FROM operation p WHERE p.link = j.value AND p.closed_at IS NULL)",
+            "SELECT n.value FROM json_each(?) n WHERE EXISTS "
+            "(SELECT 1 FROM operation p WHERE p.link = n.value AND p.closed_at IS NULL)",
             (dumps(list(links)),),
         )
         return {row[0] for row in rows}
@@ -338,7 +337,7 @@ class Operations:
         """Whether one of these has not been looked for by an earlier cycle; now it has."""
         ids = dumps([row.id for row in rows])
         first = self._db.run(
-            "SELECT p.id FROM json_each(?) j CROSS JOIN operation p ON p.id = j.value "
+            "SELECT p.id FROM json_each(?) n CROSS JOIN operation p ON p.id = n.value "
             "WHERE p.reason IS NULL OR p.reason = ?",
             (ids, f"looked for by cycle {cycle}"),
         ).fetchall()

@@ -166,7 +166,8 @@ class Pairs:
     def set_cursor(self, pair: int, side: Side, cursor: str | None, *, midway: bool = False) -> None:
         """Where the side's change feed is read on from; `midway` says that its listing is not at its end yet."""
         self._db.run(
-            f"UPDATE pair SET {side.value}_cursor = ?, {side.value}_midway = ? WHERE id = ?", (cursor, midway, pair)
+            f"UPDATE pair SET {side.value}_cursor = ?, {side.value}_midway = ? WHERE id = ?",
+            (cursor, int(midway), pair),
         )
 
     def snapshot_done(self, pair: int, at: Instant) -> None:
@@ -219,7 +220,7 @@ class Pairs:
         """Take the pair's lease, from whoever had it: the caller has seen to it that this is right."""
         ((token,),) = self._db.run(
             "INSERT INTO lease (pair, token, owner, heartbeat) VALUES (?, 1, ?, ?) ON CONFLICT (pair) DO UPDATE "
-            "SET token = token + 1, owner = excluded.owner, heartbeat = excluded.heartbeat RETURNING token",
+            "SET token = lease.token + 1, owner = excluded.owner, heartbeat = excluded.heartbeat RETURNING token",
             (pair, owner, now),
         )
         return Lease(pair, token)
@@ -245,11 +246,13 @@ class Pairs:
         self._db.run(
             "UPDATE cycle SET status = 'interrupted', ended_at = ? WHERE pair = ? AND status = 'running'", (now, pair)
         )
-        self._db.run(
-            "INSERT INTO cycle (pair, kind, started_at, status, counts) VALUES (?, ?, ?, 'running', '{}')",
-            (pair, kind, now),
+        return int(
+            self._db.one(
+                "INSERT INTO cycle (pair, kind, started_at, status, counts) VALUES (?, ?, ?, 'running', '{}') "
+                "RETURNING id",
+                (pair, kind, now),
+            )
         )
-        return int(self._db.one("SELECT last_insert_rowid()"))
 
     def end_cycle(self, cycle: int, status: str, counts: Mapping[str, Any], message: str | None, now: Instant) -> None:
         """Close the row. One that only read leaves no row: they would bury the others."""

@@ -62,7 +62,8 @@ def counts(db: Database, pair: int) -> Counts:
 def waiting_undos(db: Database, pair: int) -> list[WaitingUndo]:
     """The cycles that a person is having taken back, of which not all is written yet."""
     rows = db.run(
-        "SELECT q.cycle, sum(p.state IN ('planned', 'held')), sum(p.state IN ('sent', 'unknown')) "
+        "SELECT q.cycle, count(*) FILTER (WHERE p.state IN ('planned', 'held')), "
+        "count(*) FILTER (WHERE p.state IN ('sent', 'unknown')) "
         "FROM operation p JOIN operation q ON q.id = p.undoes WHERE p.pair = ? AND p.closed_at IS NULL "
         "AND p.state IN ('planned', 'held', 'sent', 'unknown') GROUP BY q.cycle ORDER BY q.cycle",
         (pair,),

@@ -1,7 +1,7 @@
 """The schema, as SQLAlchemy Core tables. Migrations build it; this is what they build.
 
 Values, bases and edits are JSON text. Sides are stored as `left` and `right`. Instants are milliseconds since the
-Unix epoch, UTC.
+Unix epoch, UTC. In PostgreSQL, too, texts are compared byte by byte, and numbers have 64 bits.
 """
 
 from sqlalchemy import (
@@ -9,13 +9,13 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+
+from twoway.state.types import Number, Text
 
 metadata = MetaData()
 
@@ -29,7 +29,7 @@ meta = Table(
 pair = Table(
     "pair",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),  # new | planned | active | halted | paused
     Column("reason", Text),
@@ -39,8 +39,8 @@ pair = Table(
     Column("allowance", Text),  # the totals that a person approved for one cycle
     Column("left_cursor", Text),
     Column("right_cursor", Text),
-    Column("left_midway", Integer),  # 1: the cursor is in the middle of a listing that was broken off
-    Column("right_midway", Integer),
+    Column("left_midway", Number),  # 1: the cursor is in the middle of a listing that was broken off
+    Column("right_midway", Number),
     Column("snapshot_at", BigInteger),
     Column("succeeded_at", BigInteger),
     Column("decided_hash", Text),  # of the mapping that was last decided under
@@ -51,8 +51,8 @@ pair = Table(
 link = Table(
     "link",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("pair", Integer, ForeignKey("pair.id"), nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("pair", Number, ForeignKey("pair.id"), nullable=False),
     Column("left_id", Text, nullable=False),
     Column("right_id", Text, nullable=False),
     Column("left_fp", BigInteger),
@@ -75,10 +75,10 @@ link = Table(
 observation = Table(
     "observation",
     metadata,
-    Column("pair", Integer, primary_key=True),
+    Column("pair", Number, primary_key=True),
     Column("side", Text, primary_key=True),
     Column("record_id", Text, primary_key=True),
-    Column("rev", Integer, nullable=False),
+    Column("rev", Number, nullable=False),
     Column("fp", BigInteger),
     Column("life", Text, nullable=False),  # live | gone | merged
     Column("into_id", Text),
@@ -89,10 +89,10 @@ observation = Table(
     Column("created", BigInteger),
     Column("times", Text),
     Column("marker", Text),
-    Column("hint", Integer, nullable=False),  # 1: only heard of; to be fetched by id before it is decided
+    Column("hint", Number, nullable=False),  # 1: only heard of; to be fetched by id before it is decided
     Column("seen_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),  # null: waits for an event (a verdict, a new read)
-    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Number, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 Index("observation_due", observation.c.pair, observation.c.due_at)
@@ -100,8 +100,8 @@ Index("observation_due", observation.c.pair, observation.c.due_at)
 match_key = Table(
     "match_key",
     metadata,
-    Column("pair", Integer, primary_key=True),
-    Column("slot", Integer, primary_key=True),
+    Column("pair", Number, primary_key=True),
+    Column("slot", Number, primary_key=True),
     Column("key", BigInteger, primary_key=True),
     Column("side", Text, primary_key=True),
     Column("record_id", Text, primary_key=True),
@@ -112,7 +112,7 @@ Index("match_key_record", match_key.c.pair, match_key.c.side, match_key.c.record
 mark = Table(
     "mark",
     metadata,
-    Column("pair", Integer, primary_key=True),
+    Column("pair", Number, primary_key=True),
     Column("side", Text, primary_key=True),
     Column("record_id", Text, primary_key=True),
     Column("kind", Text, nullable=False),  # tombstone | retired | left_out
@@ -125,10 +125,10 @@ mark = Table(
 operation = Table(
     "operation",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("pair", Integer, nullable=False),
-    Column("cycle", Integer, nullable=False),
-    Column("link", Integer),
+    Column("id", Number, primary_key=True),
+    Column("pair", Number, nullable=False),
+    Column("cycle", Number, nullable=False),
+    Column("link", Number),
     Column("side", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("record_id", Text),
@@ -136,18 +136,18 @@ operation = Table(
     Column("version", Text),
     Column("edit", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("left_rev", Integer),
-    Column("right_rev", Integer),
+    Column("left_rev", Number),
+    Column("right_rev", Number),
     Column("left_fp", BigInteger),  # what the link's fingerprints are once it is done as sent
     Column("right_fp", BigInteger),
     Column("sent_at", BigInteger),
     Column("lost_at", BigInteger),
     Column("closed_at", BigInteger),
     Column("reason", Text),
-    Column("undoes", Integer),
+    Column("undoes", Number),
     Column("still", Text),  # what of the edit means the same under a mapping that came after it was sent
     Column("stored", Text),  # {field: value}: what the app made of what it was sent, where that is something else
-    Column("in_doubt", Integer),  # 1: it was closed without its being known whether it took effect
+    Column("in_doubt", Number),  # 1: it was closed without its being known whether it took effect
     sqlite_autoincrement=True,
 )
 Index(
@@ -179,9 +179,9 @@ Index(
 conflict = Table(
     "conflict",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("pair", Integer, nullable=False),
-    Column("link", Integer, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("pair", Number, nullable=False),
+    Column("link", Number, nullable=False),
     Column("field", Text, nullable=False),
     Column("left_value", Text, nullable=False),
     Column("right_value", Text, nullable=False),
@@ -199,22 +199,22 @@ Index("conflict_pair", conflict.c.pair, conflict.c.state)
 parked = Table(
     "parked",
     metadata,
-    Column("pair", Integer, primary_key=True),
+    Column("pair", Number, primary_key=True),
     Column("side", Text, primary_key=True),
     Column("record_id", Text, primary_key=True),
     Column("code", Text, nullable=False),
     Column("field", Text),
     Column("reason", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False),
+    Column("tries", Number, nullable=False),
     Column("retry_at", BigInteger),
 )
 
 cycle = Table(
     "cycle",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("pair", Integer, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("pair", Number, nullable=False),
     Column("kind", Text, nullable=False),  # incremental | snapshot | record | undo
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -228,8 +228,8 @@ Index("cycle_pair", cycle.c.pair, cycle.c.id)
 lease = Table(
     "lease",
     metadata,
-    Column("pair", Integer, primary_key=True),
-    Column("token", Integer, nullable=False),
+    Column("pair", Number, primary_key=True),
+    Column("token", Number, nullable=False),
     Column("owner", Text),  # null when free
     Column("heartbeat", BigInteger, nullable=False),
 )

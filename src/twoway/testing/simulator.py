@@ -50,9 +50,9 @@ class Crash(BaseException):
 
 
 class Simulator:
-    """One history at work."""
+    """One history at work. `path` is where the state is: a new one."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, path: str = ":memory:") -> None:
         self.scenario = scenario
         self.rng = random.Random(scenario.seed)
         self.quiet = self.dead = self._running = self._taken_over = False
@@ -78,6 +78,7 @@ class Simulator:
             tuning=Tuning(retry=60_000, duplicate_retry=60_000),
             settle=scenario.settle,
             connect=lambda app: Unreliable(app, self),
+            path=path,
         )
         self.world = world
         self.found = History(scenario, world, samples)
