@@ -95,7 +95,7 @@ def judge(apps: Apps, product: Product, pair: str) -> Verdict:
     _people(verdict, values, in_doubt)
     replaced = Counter(
         (row.side, row.record_id, row.field, _plain(row.old))
-        for row in product.store.operations.history(pair=number, limit=-1)
+        for row in product.store.operations.history(pair=number, limit=None)
     )
     for said in _last_words(apps):
         verdict.said += 1

@@ -231,3 +231,51 @@ def test_a_merge_that_was_told_once_is_not_read_as_a_deletion_later(then: str, m
     cycles(world, 1, kind=Kind.SNAPSHOT if then == "snapshot" else Kind.INCREMENTAL)
     cycles(world, 2)
     assert "there-1" in world.right.live()
+
+
+# -- a record that is asked for by another of its names
+
+
+class _Answers(MemoryConnector):
+    """Knows records by their addresses, too, and answers with their ids."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        by_name = {row["email"]: one for one, row in self.app.live().items()}
+        found = await super().fetch([by_name.get(one, one) for one in ids])
+        return {one: found[by_name.get(one, one)] for one in ids}
+
+
+def test_a_record_that_is_asked_for_by_another_of_its_names_holds_up_nothing() -> None:
+    world = World(connect=_Answers)
+    linked(world)
+    byhand.look_at(world.store, world.pair.id, [(RIGHT, ANN["email"])], world.clock.now())
+    world.left.human_update("here-1", name="Anna")
+    cycles(world, 2)
+    assert world.right.live()["there-1"]["name"] == "Anna"
+    assert world.store.observations.get(world.pair.id, RIGHT, ANN["email"]) is None
+
+
+class _Renamed(MemoryConnector):
+    to = "here-1"
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch([self.to if one == "here-1" else one for one in ids])
+        return {one: found[self.to if one == "here-1" else one] for one in ids}
+
+
+def test_a_linked_record_that_answers_by_another_id_has_become_that_one() -> None:
+    """Nothing says that it was deleted, so nothing is."""
+    plain = plain_spec()
+    spec = replace(plain, right=replace(plain.right, delete=OnDelete.DELETE))
+    world = World(spec, connect=_Renamed)
+    linked(world)
+    for number in range(10):
+        world.left.human_create(email=f"{number}@example.org", name="N", phone="1")
+    cycles(world, 1)
+    _Renamed.to = world.left.human_create(email="ann@example.com", name="Ann", phone="2")
+    world.left.human_delete("here-1")
+    cycles(world, 3, kind=Kind.SNAPSHOT)
+    assert "there-1" in world.right.live()
+    link = world.store.links.of(world.pair.id, RIGHT, "there-1")
+    assert link is not None
+    assert link.ids[LEFT] == _Renamed.to

@@ -15,6 +15,7 @@ from twoway.sdk import Kind, Raw, Write, discreet
         ("signs that patterns are made of", {"note": "a.*(b"}, "not a.*(b", "not …"),
         ("an address that we did not send", {}, "Email:ada@example.com is in use", "Email:… is in use"),
         ("too short to be told from common words", {"state": "is"}, "this is it", "this is it"),
+        ("numbers", {"salary": 48210, "rate": 12.5}, "48210 is larger than 12.5", "… is larger than …"),
         ("no text", {"age": 42, "vip": True}, "42 is True", "42 is True"),
     ],
 )

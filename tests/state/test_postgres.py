@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -311,6 +312,14 @@ def _guest(server: PostgresServer) -> None:
     server.run("CREATE DATABASE still OWNER guest")
     server.run("ALTER DATABASE still SET default_transaction_read_only = on")
     server.run("SELECT pg_reload_conf()")
+    # The server reads its rules again when it comes to it.
+    until = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(server.url("migrated", "guest", "an0ther")).close()
+        except psycopg.OperationalError:
+            return
+        assert time.monotonic() < until
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,9 @@ class Writer:
             expect=(201, *_NOT_MADE),
             retry_safe=remembers,
         )
+        if answer.landed and answer.status != 201:
+            # Whatever is wrong with this request, the first one may have made the ticket.
+            return Receipt.unknown(f"an answer was lost, and its repetition was answered {answer.status}")
         return await self._receipt(answer, write)
 
     async def _update(self, write: Write) -> Receipt:

@@ -4,13 +4,14 @@ Reading one of the first two costs tens of microseconds, and the same few thousa
 are memoised.
 """
 
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from phonenumbers import PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from twoway.core.model import Raw
 from twoway.core.raw import BLANKS, Invalid, kind_of
@@ -63,7 +64,8 @@ def phone_parser(region: str | None) -> Callable[[Raw], str | None]:
     """Reads phone numbers to E.164 (`+15550100200`), an extension following as `;ext=12` (RFC 3966).
 
     `region` is the ISO country whose numbers are written without a country code. Numbers are judged by their length,
-    not by whether they are assigned: numbering plans change faster than libraries are updated.
+    not by whether they are assigned: numbering plans change faster than libraries are updated. Letters are no digits: a
+    remark behind a number is not dialled, as the library would have it (1-800-FLOWERS).
     """
 
     @lru_cache(_MEMO)
@@ -78,6 +80,8 @@ def phone_parser(region: str | None) -> Callable[[Raw], str | None]:
             return Invalid("not a phone number")
         if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
             return Invalid("a phone number that is too short or too long for its country")
+        if _dials_letters(text, number):
+            return Invalid("letters in a phone number")
         plain = phonenumbers.format_number(number, PhoneNumberFormat.E164)
         return f"{plain};ext={number.extension}" if number.extension else plain
 
@@ -96,8 +100,17 @@ def phone_parser(region: str | None) -> Callable[[Raw], str | None]:
     return parse
 
 
+def _dials_letters(text: str, number: PhoneNumber) -> bool:
+    """Whether digits of the number were made of letters: then it does not end with the digits of the text."""
+    if not any(one.isalpha() for one in text):
+        return False
+    digits = "".join(str(unicodedata.decimal(one)) for one in text if one.isdecimal())
+    return not digits.endswith(f"{number.national_number}{number.extension or ''}")
+
+
 def parse_url(raw: Raw) -> str | None:
-    """A web address with scheme and host in lower case and no lone final slash; the rest is the app's, to the letter.
+    """A web address with scheme and host in lower case and no lone final slash; the rest is the app's, to the letter, a
+    login before the host too.
 
     A scheme is neither asked for nor added: apps that store `example.com` would rewrite it at once.
     """
@@ -118,4 +131,5 @@ def parse_url(raw: Raw) -> str | None:
         return text
     head = f"{parts.scheme}://" if parts.scheme else "//"
     rest = text[text.index("//") + 2 + len(parts.netloc) :]
-    return head + parts.netloc.lower() + ("" if rest == "/" else rest)
+    login, at, host = parts.netloc.rpartition("@")
+    return head + login + at + host.lower() + ("" if rest == "/" else rest)

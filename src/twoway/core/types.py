@@ -128,6 +128,9 @@ _FOLDS: Final[Mapping[str, Callable[[Value], str] | None]] = {
     "number": _fold_exact,
     "date": _fold_exact,
     "datetime": _fold_exact,
+    # What is the same in these in whatever case is so in their canonical form. And ß is not ss in an address.
+    "email": _fold_exact,
+    "url": _fold_exact,
     "phone": _fold_exact,
     "boolean": None,
     "set": None,

@@ -63,7 +63,10 @@ class App:
         return page
 
     async def fetch(self, ids: Iterable[str]) -> dict[str, Fetched]:
-        """What each of these records is now; `unknown` where the app left one out of its answer."""
+        """What each of these records is now; `unknown` where the app left one out of its answer.
+
+        An app may answer with a record of another id: it has become that one, or was asked for by another of its names.
+        """
         wanted = sorted(set(ids))
         found: dict[str, Fetched] = {}
         size = max(1, self.capabilities.fetch_batch)
@@ -71,7 +74,7 @@ class App:
             batch = wanted[start : start + size]
             answer = await self._call("fetch", lambda batch=batch: self._connector.fetch(batch))  # type: ignore[misc]
             for record_id in batch:
-                found[record_id] = answer.get(record_id) or Absence(record_id, Presence.UNKNOWN)
+                found[record_id] = _as_asked(record_id, answer.get(record_id))
         return found
 
     async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
@@ -109,6 +112,16 @@ class App:
             f"the {what} of {self.account} does not get on: a page that was not the last left the cursor where it was",
             remedy="This is a fault of the connector or of the app; nothing was concluded from it",
         )
+
+
+def _as_asked(record_id: str, answer: Fetched | None) -> Fetched:
+    if answer is None:
+        return Absence(record_id, Presence.UNKNOWN)
+    if answer.id == record_id:
+        return answer
+    if isinstance(answer, Record):
+        return Absence(record_id, Presence.MERGED, answer.id)
+    return replace(answer, id=record_id)
 
 
 def is_live(answer: Fetched) -> bool:

@@ -274,6 +274,7 @@ class HttpClient:
             response = await self._exchange(call, url, params)
             if response.status in call.expect:
                 self._check_readable(call, response)
+                response.landed = call.landed
                 return response
             if response.status == 401 and not call.renewed:
                 call.renewed = True

@@ -1,11 +1,15 @@
 """An app's answer to one request."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from twoway.sdk.errors import ConnectorError, TellUser, TryLater
+
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Headers(Mapping[str, str]):
@@ -33,6 +37,16 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(sorted(self._values))})"  # names only: a value may be a secret
 
 
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, which some apps keep, is refused with all that is around it: to be told of its field.
+        if _HALF_PAIR.search(body) is None:
+            raise
+        return json.loads(body)
+
+
 class Unreadable(TellUser):
     """An answer that cannot be read. A read is tried again before a person is told."""
 
@@ -42,9 +56,12 @@ class AnswerTooLarge(TellUser):
 
 
 class Response:
-    """Status, headers and the whole body. `where` is how messages name the request, `writes` whether it could write."""
+    """Status, headers and the whole body. `where` is how messages name the request, `writes` whether it could write.
 
-    __slots__ = ("_parsed", "body", "headers", "status", "url", "where", "writes")
+    `landed`: an earlier attempt of this write may have taken effect, so that a refusal does not say that it did not.
+    """
+
+    __slots__ = ("_parsed", "body", "headers", "landed", "status", "url", "where", "writes")
 
     def __init__(
         self, status: int, headers: Headers, body: bytes, *, url: str, where: str, writes: bool = False
@@ -55,6 +72,7 @@ class Response:
         self.url = url
         self.where = where
         self.writes = writes
+        self.landed = False
         self._parsed: list[Any] = []
 
     def __repr__(self) -> str:
@@ -83,8 +101,8 @@ class Response:
         """The body as JSON; raises `TellUser`, or after a write `TryLater` (sent), where it is none."""
         if not self._parsed:
             try:
-                self._parsed.append(orjson.loads(self.body))
-            except orjson.JSONDecodeError:
+                self._parsed.append(_loads(self.body))
+            except ValueError:
                 raise self.unreadable(self._what_instead()) from None
         return self._parsed[0]
 
