@@ -36,7 +36,8 @@ class Seen:
 
     `values` are what was read last (of a side that was not read, its base). `problems` are the fields that could not
     be read, with the reason: they are held back, the others go on. `modified` and `times` are only such instants as
-    say when a *person* changed something: the caller leaves out the times of our own writes.
+    say when a *person* changed something: the caller leaves out the times of our own writes. `spells` tells, for sets,
+    as what this side's app is known to store an element of the other side's, where that is something else.
     """
 
     values: Values
@@ -46,6 +47,7 @@ class Seen:
     modified: Instant | None = None
     times: Mapping[str, Instant] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    spells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def value(self, name: str) -> Value | Missing:
         """The field's value; one that is absent from the payload stands as it was last known."""

@@ -204,8 +204,8 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
             continue
         answer = resolve(
             rule,
-            FieldView(one, left.base.get(name, MISSING), left.time(name)),
-            FieldView(two, right.base.get(name, MISSING), right.time(name)),
+            FieldView(one, left.base.get(name, MISSING), left.time(name), left.spells.get(name, {})),
+            FieldView(two, right.base.get(name, MISSING), right.time(name), right.spells.get(name, {})),
             verdict=verdicts.get(name),
             tolerance=rules.tolerance,
         )

@@ -4,7 +4,8 @@ The table of outcomes in one place. Every branch answers with a `Resolution`: wh
 write on the right (`MISSING` for "leave it"), by which rule, and whether a person must decide.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -26,11 +27,15 @@ UNION: Final = "union"
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """One side's value of a field, the base of that side, and when a person changed it, where that is known."""
+    """One side's value of a field, the base of that side, and when a person changed it, where that is known.
+
+    `spells`: as what this side stores an element of the other side's set, where that is something else.
+    """
 
     value: Value
     base: Value | Missing
     time: Instant | None = None
+    spells: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -123,7 +128,7 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
             return SETTLED
         return _write(receiver, (left if receiver is Side.RIGHT else right).value, "one-way")
     if rule.shape is Shape.SET:
-        return _both(rule, left, right, sorted({*elements(left.value), *elements(right.value)}), UNION)
+        return Resolution(_united(left, right), _united(right, left), UNION)
     match rule.start:
         case Start.LEFT:
             return _write(Side.RIGHT, left.value, "start: left")
@@ -214,19 +219,33 @@ def elements(value: Value | Missing) -> list[str]:
     return value if isinstance(value, list) else []
 
 
+def _united(here: FieldView, there: FieldView) -> Value | Missing:
+    """What one side's set is to hold, of two that were never merged: all that either has, each element once."""
+    now = set(elements(here.value))
+    known = {there.spells.get(one, one) for one in now}
+    wanted: Value = sorted(now | {here.spells.get(one, one) for one in {*elements(there.value)} - known})
+    return MISSING if wanted == here.value else wanted
+
+
 def _merge_sets(left: FieldView, right: FieldView) -> Resolution:
-    """Three-way, element by element: each side takes what the other added and drops what the other removed.
+    """Three-way, element by element: each side takes what the other added and drops what the other removed."""
+    one, two = _taken_over(left, right), _taken_over(right, left)
+    return Resolution(one, two, "agreed" if one is two is MISSING else MERGED)
+
+
+def _taken_over(here: FieldView, there: FieldView) -> Value | Missing:
+    """What one side's set is to hold by what the other has added and removed since.
 
     Where the bases differ (an app's rewrite, an undo), one side may add the very element that the other removes: it
-    stays.
+    stays. What an app stores in its own way is that element all the same, and is removed with it; but not while the
+    other side has another one that is stored so.
     """
-    now = {Side.LEFT: set(elements(left.value)), Side.RIGHT: set(elements(right.value))}
-    was = {Side.LEFT: set(elements(left.base)), Side.RIGHT: set(elements(right.base))}
-    added = {side: now[side] - was[side] for side in Side}
-    removed = {side: was[side] - now[side] for side in Side}
-    merged: dict[Side, Value] = {}
-    for side, view in ((Side.LEFT, left), (Side.RIGHT, right)):
-        wanted: Value = sorted((now[side] | added[side.other]) - (removed[side.other] - added[side])) or None
-        if wanted != view.value:
-            merged[side] = wanted
-    return Resolution(merged.get(Side.LEFT, MISSING), merged.get(Side.RIGHT, MISSING), MERGED if merged else "agreed")
+    now, was = set(elements(here.value)), set(elements(here.base))
+    theirs, before = set(elements(there.value)), set(elements(there.base))
+    known = {there.spells.get(one, one) for one in now}
+    added = {here.spells.get(one, one) for one in theirs - before - known}
+    removed = {here.spells.get(one, one) for one in before - theirs}
+    removed |= {one for one in now if there.spells.get(one, one) in before - theirs}
+    kept = {here.spells.get(one, one) for one in theirs} | (now - was)
+    wanted: Value = sorted((now | added) - (removed - kept)) or None
+    return MISSING if wanted == here.value else wanted

@@ -154,6 +154,8 @@ class PairRules:
     created: Mapping[Side, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     """The fields with which a record may be created on a side; of a consent only an opt-out."""
     consents: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    sets: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The fields that are merged element by element."""
     shared: frozenset[str] = field(init=False, repr=False, compare=False)
     """The fields that live on both sides."""
 
@@ -162,6 +164,7 @@ class PairRules:
         created = {side: tuple(rule.name for rule in ordered if rule.direction.writes(side)) for side in Side}
         consents = tuple(rule.name for rule in ordered if rule.shape is Shape.CONSENT)
         shared = frozenset(rule.name for rule in ordered if rule.direction is not Direction.ONE_SIDE)
-        derived = {"ordered": ordered, "created": created, "consents": consents, "shared": shared}
+        sets = tuple(rule.name for rule in ordered if rule.shape is Shape.SET and rule.direction is Direction.BOTH)
+        derived = {"ordered": ordered, "created": created, "consents": consents, "sets": sets, "shared": shared}
         for name, value in derived.items():
             object.__setattr__(self, name, value)

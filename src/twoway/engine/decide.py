@@ -17,6 +17,7 @@ from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
 from twoway.engine.run import Run
 from twoway.engine.settle import is_our_own
+from twoway.engine.spelling import spelt
 from twoway.ports import ReceiptShape
 from twoway.state.attention import UNREADABLE, Parking
 from twoway.state.links import Mark, NewLink
@@ -117,7 +118,8 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
             reason = f"{run.app(side).account} no longer shows it, and does not tell a merge from a deletion"
             _park_link(run, link, "review", reason)
             return
-    decision = reconcile(seen[Side.LEFT], seen[Side.RIGHT], run.pair.mapping.rules, verdicts)
+    told = spelt(run, seen) if run.pair.mapping.rules.sets else seen
+    decision = reconcile(told[Side.LEFT], told[Side.RIGHT], run.pair.mapping.rules, verdicts)
     if any(DRIFT in edit.rules.values() for edit in decision.edits):
         decision = _without_forms(run, link, decision)
     match decision.action:
