@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.sides import mirrored_resolution
-from twoway.core.diff import MISSING, Missing
+from tests.core.sides import mirrored_resolution, pair
+from twoway.core.diff import MISSING, Missing, Seen
+from twoway.core.model import Side
+from twoway.core.reconcile import reconcile
 from twoway.core.resolve import MERGED, UNION, FieldView, resolve
-from twoway.core.rules import FieldRule, Shape, Start
+from twoway.core.rules import Direction, FieldRule, Shape, Start
 
 RULE = FieldRule(name="tags", shape=Shape.SET, start=Start.REVIEW)
 SLUGS = {"VIP": "vip", "Vip": "vip", "Big Fish": "big_fish"}
@@ -81,3 +83,19 @@ def test_a_first_link_doubles_no_element_for_its_spelling(
     assert mirrored_resolution(resolve(RULE, there, here, tolerance=0)) == answer
     plain = resolve(RULE, here, replace(there, spells={}), tolerance=0)
     assert plain.right != MISSING or plain.left != MISSING
+
+
+def test_each_side_spells_its_own_fields() -> None:
+    rules = pair(RULE, replace(RULE, name="more"))
+    base, there = {"tags": ["VIP", "b"], "more": ["VIP"]}, {"tags": ["b", "vip"], "more": ["vip"]}
+    left = Seen(values={"tags": ["b"], "more": ["VIP"]}, base=base)
+    right = Seen(values=there, base=there, spells={"tags": SLUGS})
+    (edit,) = reconcile(left, right, rules).edits
+    assert (edit.side, edit.changed) == (Side.RIGHT, {"tags": ["b"]})
+    (edit,) = reconcile(right, left, rules).edits
+    assert (edit.side, edit.changed) == (Side.LEFT, {"tags": ["b"]})
+
+
+def test_sets_that_go_one_way_are_not_merged() -> None:
+    one_way = replace(RULE, name="given", direction=Direction.TO_RIGHT)
+    assert pair(RULE, one_way, FieldRule(name="text")).sets == ("tags",)

@@ -219,11 +219,21 @@ def elements(value: Value | Missing) -> list[str]:
     return value if isinstance(value, list) else []
 
 
+def _meant(here: FieldView, there: FieldView, theirs: set[str]) -> set[str]:
+    """The elements of this side's set that these of the other's stand for, in either side's spelling."""
+    forms = {here.spells.get(one) for one in theirs}
+    now = elements(here.value)
+    return {one for one in now if one in theirs or one in forms or there.spells.get(one) in theirs}
+
+
+def _new(here: FieldView, there: FieldView, theirs: set[str]) -> set[str]:
+    """These of the other's elements, as this side stores them, that stand for none that is here."""
+    return {here.spells.get(one, one) for one in theirs if not _meant(here, there, {one})}
+
+
 def _united(here: FieldView, there: FieldView) -> Value | Missing:
     """What one side's set is to hold, of two that were never merged: all that either has, each element once."""
-    now = set(elements(here.value))
-    known = {there.spells.get(one, one) for one in now}
-    wanted: Value = sorted(now | {here.spells.get(one, one) for one in {*elements(there.value)} - known})
+    wanted: Value = sorted({*elements(here.value)} | _new(here, there, {*elements(there.value)}))
     return MISSING if wanted == here.value else wanted
 
 
@@ -242,10 +252,6 @@ def _taken_over(here: FieldView, there: FieldView) -> Value | Missing:
     """
     now, was = set(elements(here.value)), set(elements(here.base))
     theirs, before = set(elements(there.value)), set(elements(there.base))
-    known = {there.spells.get(one, one) for one in now}
-    added = {here.spells.get(one, one) for one in theirs - before - known}
-    removed = {here.spells.get(one, one) for one in before - theirs}
-    removed |= {one for one in now if there.spells.get(one, one) in before - theirs}
-    kept = {here.spells.get(one, one) for one in theirs} | (now - was)
-    wanted: Value = sorted((now | added) - (removed - kept)) or None
+    removed = _meant(here, there, before - theirs) - _meant(here, there, theirs) - (now - was)
+    wanted: Value = sorted((now - removed) | _new(here, there, theirs - before)) or None
     return MISSING if wanted == here.value else wanted
