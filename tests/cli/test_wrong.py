@@ -20,6 +20,9 @@ from twoway.daemon.lock import state_lock
 from twoway.engine.service import Service
 from twoway.state.sqlite import SQLite
 
+LONG = "9" * 30
+"""A number that the state cannot hold."""
+
 
 async def _at_once(_clock: SystemClock, _seconds: float) -> None:
     """Between two attempts at a request."""
@@ -114,6 +117,18 @@ def test_a_field_that_the_app_does_not_have(twoway: Installation) -> None:
         pytest.param(["fields", "crm", "people"], "HubSpot has no collection", id="no such collection"),
         pytest.param(["fields", "crm", "contacts", "--option", "x"], "Write KEY=VALUE", id="an option without value"),
         pytest.param(["plan", "--limit", "-1"], "--limit", id="a limit below nothing"),
+        pytest.param(["history", "--limit", LONG], "--limit", id="a limit without end"),
+        pytest.param(["cycles", "--limit", LONG], "--limit", id="a limit without end of cycles"),
+        pytest.param(["history", "--cycle", LONG], "'--cycle': Input should be less", id="a number of no cycle"),
+        pytest.param(["undo", LONG], "'CYCLE': Input should be less", id="a number of no cycle to undo"),
+        pytest.param(["undo", "--withdraw", LONG], "'CYCLE'", id="a number of no cycle to withdraw"),
+        pytest.param(["approve", LONG], f"there is no cycle {LONG}", id="a number of no cycle to approve"),
+        pytest.param(["approve", "9" * 12], "there is no cycle 9", id="as long a number as there can be"),
+        pytest.param(["approve", "9" * 5000], "there is no cycle", id="a number that is not even read"),
+        pytest.param(["conflicts", "show", LONG], "'ID': Input should be less", id="a number of no conflict"),
+        pytest.param(["conflicts", "resolve", LONG, "--use", "crm"], "'ID'", id="a number of no conflict to resolve"),
+        pytest.param(["links", "remove", "crm:12345678"], "12345678 is not linked", id="no link to remove"),
+        pytest.param(["parked", "retry", "--record", "crm:1"], "crm:1 is not set aside", id="nothing to retry"),
     ],
 )
 def test_what_there_is_not(twoway: Installation, arguments: list[str], message: str) -> None:

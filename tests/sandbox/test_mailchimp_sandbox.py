@@ -331,6 +331,20 @@ class TestQuirks:
             member = call("POST", LIST, body)[1]["updated_members"][0]
             assert [tag["name"] for tag in member["tags"]] == expected
 
+    @pytest.mark.parametrize("tags", [50, 51])
+    def test_a_member_is_shown_with_fifty_tags_and_its_tags_by_pages(
+        self, app: MailchimpApp, call: Client, tags: int
+    ) -> None:
+        named = [f"t{number}" for number in range(tags)]
+        app.load([{"email_address": "a@x.org", "tags": named}])
+        _, member = call("GET", f"{MEMBERS}/a@x.org")
+        assert ([tag["name"] for tag in member["tags"]], member["tags_count"]) == (named[:50], tags)
+        assert call("GET", MEMBERS)[1]["members"] == [member]
+        pages = [call("GET", f"{MEMBERS}/{member['id']}/tags?{query}")[1] for query in ("", "count=30&offset=30")]
+        assert [page["total_items"] for page in pages] == [tags, tags]
+        assert [[tag["name"] for tag in page["tags"]] for page in pages] == [named[:10], named[30:60]]
+        assert len(app.records()[0]["tags"]) == tags
+
     def test_tags_may_leave_the_stamp(self, app: MailchimpApp, call: Client) -> None:
         made = call.create("a@x.org")
         app.configure(tags_touch=False)

@@ -13,6 +13,8 @@ from twoway_connectors.hubspot.objects import ObjectType
 
 OLDEST = 300_000
 """Milliseconds after which a call is no longer believed."""
+LONGEST_STAMP = 20
+"""Digits of a time in milliseconds; Python refuses to read a number of thousands of them."""
 # HubSpot signs the address with these escapes undone (its page on request validation lists them).
 _ESCAPES = {
     "%3A": ":",
@@ -37,7 +39,7 @@ def parse_hook(request: HookRequest, *, secret: str, now: Instant, object_type: 
             "HubSpot's call cannot be verified", remedy="Put the app's client secret into `client_secret`"
         )
     stamp = request.headers.get("x-hubspot-request-timestamp", "")
-    if not stamp.isdecimal() or abs(now - int(stamp)) > OLDEST:
+    if not stamp.isdecimal() or len(stamp) > LONGEST_STAMP or abs(now - int(stamp)) > OLDEST:
         raise HookRefused(
             "HubSpot's call has no time or one too long ago", remedy="Check this machine's clock, if it goes on"
         )

@@ -1,7 +1,9 @@
 """Records by id, and ids by value."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from twoway.sdk import MARKER, Absence, Fetched, Presence, Raw
 from twoway_connectors.hubspot.objects import MORE_EMAILS
@@ -13,6 +15,8 @@ BATCH_WITH_HISTORY = 50
 SEARCH_PAGE = 200
 SEARCH_VALUES = 100
 _NOT_FOUND = "OBJECT_NOT_FOUND"
+_ID = re.compile("[1-9][0-9]*")
+"""HubSpot's ids are numbers. One with a zero before it would be answered by another, as if it were merged into that."""
 
 
 class Reader:
@@ -23,8 +27,8 @@ class Reader:
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
         """For each id the live record, or why there is none; see `Connector.fetch`."""
-        asked = [each for each in dict.fromkeys(ids) if each.isdecimal()]  # no other id can be HubSpot's
-        answers: dict[str, Fetched] = {each: Absence(each, Presence.GONE) for each in ids if not each.isdecimal()}
+        asked = [each for each in dict.fromkeys(ids) if _ID.fullmatch(each)]
+        answers: dict[str, Fetched] = {each: Absence(each, Presence.GONE) for each in ids if not _ID.fullmatch(each)}
         live, missing = await self._by_id(asked)
         records = {record.id: record for record in await self._wire.records(list(live.values()))}
         answers |= {each: record for each, record in records.items() if each in asked}
@@ -81,7 +85,7 @@ class Reader:
         """One id that a batch left open: HubSpot answers with the survivor when it was merged away."""
         response = await self._wire.http.request(
             "GET",
-            f"{self._wire.path}/{id}",
+            f"{self._wire.path}/{quote(id, safe='')}",
             params={"properties": ",".join(self._wire.properties())},
             expect=(200, 404),
         )

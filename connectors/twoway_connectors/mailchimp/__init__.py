@@ -5,6 +5,7 @@
     codec.py      the wire ↔ values by field name, and the fields that an audience has
     listing.py    the audience in the order of its changes, a page at a time
     feed.py       where the feed of changes stands
+    tags.py       all the tags of a member that has more than are shown with it
     archived.py   who is archived, and must not be made anew
     writing.py    creates in batches, updates and archiving one by one, and what the answers mean
     members.py    the connector, which puts these together

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from twoway.sdk import ConnectorContext, TellUser
 from twoway.sdk.http import HttpClient
@@ -34,8 +35,12 @@ class Audience:
     async def path(self) -> str:
         """`/lists/{id}`. TellUser, with the audiences that there are, where the option names none or several."""
         if self._path is None:
-            self._path = f"/lists/{self._choose(await self.all())}"
+            self._path = f"/lists/{quote(self._choose(await self.all()), safe='')}"
         return self._path
+
+    async def member(self, reference: str, *below: str) -> str:
+        """The path of one member, or of what is `below` it, by whatever names one: see `may_be_id`."""
+        return "/".join((await self.path(), "members", quote(reference, safe=""), *below))
 
     async def all(self) -> Mapping[str, str]:
         """The names of the account's audiences by id."""
@@ -60,3 +65,11 @@ class Audience:
             f"{self._account}: {what}",
             remedy=f"Write `options: {{ audience: NAME }}` with one of: {offered or '(the account has no audience)'}",
         )
+
+
+def may_be_id(reference: str) -> bool:
+    """Whether a path may end in this: nothing at all, `.` and `..` name another place, however they are encoded.
+
+    See https://url.spec.whatwg.org/#double-dot-path-segment.
+    """
+    return bool(reference.strip("."))

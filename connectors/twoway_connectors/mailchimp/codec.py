@@ -16,6 +16,7 @@ from twoway.sdk.values import instant_from_iso, revision
 EMAIL = "email_address"
 STATUS = "status"
 TAGS = "tags"
+TAGS_COUNT = "tags_count"
 MERGE = "merge_fields."
 ARCHIVED = "archived"
 LONGEST = 255
@@ -85,13 +86,21 @@ class Selection:
     def query(self, prefix: str = "") -> str:
         """The parameter `fields`, which cuts answers down; with `members.` before each name for a list."""
         names = [*_ALWAYS, *(name for name in self._names if name not in _ALWAYS)]
+        names += [TAGS_COUNT] if TAGS in names else []
         names += ["merge_fields"] if self._all else [f"{MERGE}{tag}" for tag in sorted(self._merge)]
         return ",".join(f"{prefix}{name}" for name in names)
 
+    def is_whole(self, member: Mapping[str, Any]) -> bool:
+        """Whether a member as Mailchimp shows it has all that the mapping reads."""
+        return TAGS not in self._names or not lacks_tags(member)
+
     def record(self, member: Mapping[str, Any]) -> Record:
-        """A member as Mailchimp shows it, decoded."""
+        """A member as Mailchimp shows it, decoded. One that is not whole has no tags, and no version."""
+        whole = self.is_whole(member)
         values: dict[str, Raw] = {}
         for name in self._names:
+            if name == TAGS and not whole:
+                continue
             if name == TAGS and TAGS in member:
                 values[TAGS] = normal_tags(tag["name"] for tag in member[TAGS])
             elif name in member:
@@ -103,10 +112,15 @@ class Selection:
         return Record(
             id=str(member["contact_id"]),
             values=values,
-            version=revision(changed, values),
+            version=revision(changed, values) if whole else None,
             modified=instant_from_iso(changed),
             created=_created(member),
         )
+
+
+def lacks_tags(member: Mapping[str, Any]) -> bool:
+    """Whether a member has more tags than the fifty that are shown with it."""
+    return int(member.get(TAGS_COUNT) or 0) > len(member.get(TAGS) or ())
 
 
 def _created(member: Mapping[str, Any]) -> Instant | None:

@@ -54,6 +54,10 @@ class Position:
         since = self.high if self.settled else overlap_start(self.high, lag=LAG)
         return replace(self, since=since, offset=0, began=now, start=self.high)
 
+    def has_told(self, changed: Instant) -> bool:
+        """Whether a change at this instant was told for good by an earlier cycle, and only comes along again."""
+        return self.settled and changed <= self.start
+
     @property
     def place(self) -> Place:
         """Where to read, in a cycle that is under way."""

@@ -1,6 +1,7 @@
 """The connector for the members of one audience."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from twoway.sdk import (
     Absence,
@@ -20,19 +21,23 @@ from twoway.sdk import (
     RawValues,
     Receipt,
     ReceiptShape,
+    Record,
     TellUser,
     Write,
 )
 from twoway.sdk.http import HttpClient
 from twoway.sdk.paging import decode_cursor, encode_cursor
 from twoway.sdk.together import together, written_together
+from twoway.sdk.values import instant_from_iso
 from twoway_connectors.mailchimp.archived import FIELDS, Archived
-from twoway_connectors.mailchimp.audience import Audience
+from twoway_connectors.mailchimp.audience import Audience, may_be_id
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
     EMAIL,
     STANDARD,
     STATUS,
+    TAGS,
+    TAGS_COUNT,
     Selection,
     describe_merge_field,
     normal,
@@ -40,6 +45,7 @@ from twoway_connectors.mailchimp.codec import (
 )
 from twoway_connectors.mailchimp.feed import LAG, Position
 from twoway_connectors.mailchimp.listing import EVERYBODY, Listing, Place
+from twoway_connectors.mailchimp.tags import all_tags
 from twoway_connectors.mailchimp.writing import Writer
 
 COLLECTION = "members"
@@ -128,8 +134,14 @@ class Members:
             return Page(cursor=Position(await self._listing.newest(), self._clock.now()).text(), last=True)
         position = Position.read(cursor).under_way(self._clock.now())
         found = await self._listing.chunk(position.place, EVERYBODY)
+        records, unread = self._shown(found.members)
         return Page(
-            records=[self._selection.record(member) for member in found.members if member[STATUS] != ARCHIVED],
+            records=records,
+            ids=[
+                str(member["contact_id"])
+                for member in unread
+                if not position.has_told(instant_from_iso(member["last_changed"]))
+            ],
             gone=[str(member["contact_id"]) for member in found.members if member[STATUS] == ARCHIVED],
             cursor=position.after(found, self._clock.now()).text(),
             last=found.last,
@@ -139,23 +151,43 @@ class Members:
         """All members that are not archived, from the beginning of time."""
         place = Place() if cursor is None else Place(**decode_cursor(cursor, _SNAPSHOT, _VERSION))
         found = await self._listing.chunk(place)
+        records, unread = self._shown(found.members)
         return Page(
-            records=[self._selection.record(member) for member in found.members if member[STATUS] != ARCHIVED],
+            records=records,
+            ids=[str(member["contact_id"]) for member in unread],
             cursor=encode_cursor(_SNAPSHOT, _VERSION, found.following._asdict()),
             last=found.last,
         )
 
+    def _shown(self, members: Iterable[Mapping[str, Any]]) -> tuple[list[Record], list[Mapping[str, Any]]]:
+        """The records of those who are not archived, and those who are not listed whole: these are to be fetched."""
+        live = [member for member in members if member[STATUS] != ARCHIVED]
+        whole = [self._selection.record(member) for member in live if self._selection.is_whole(member)]
+        return whole, [member for member in live if not self._selection.is_whole(member)]
+
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
-        """Each member by its contact id, which stays when the e-mail address changes."""
+        """Each member by its contact id, which stays when the e-mail address changes, with all its tags."""
         return dict(zip(ids, await together(self._fetch_one, ids), strict=True))
 
     async def _fetch_one(self, id: str) -> Fetched:
-        path = f"{await self._audience.path()}/members/{id}"
-        answer = await self._http.request("GET", path, params={"fields": self._selection.query()}, expect=(200, 404))
-        if answer.status == 404:
+        if not may_be_id(id):
             return Absence(id, Presence.GONE)
-        member = answer.json()
-        return Absence(id, Presence.ARCHIVED) if member[STATUS] == ARCHIVED else self._selection.record(member)
+        path = await self._audience.member(id)
+        params = {"fields": f"id,{self._selection.query()}"}
+        answer = await self._http.request("GET", path, params=params, expect=(200, 404))
+        if answer.status == 404 or not (known_as := (member := answer.json()).get("contact_id")):
+            return Absence(id, Presence.GONE)
+        if known_as != id:
+            # The path also takes an address or its hash, by which the member would be a second record.
+            return Absence(id, Presence.MERGED, str(known_as))
+        if member[STATUS] == ARCHIVED:
+            return Absence(id, Presence.ARCHIVED)
+        if self._selection.is_whole(member):
+            return self._selection.record(member)
+        tags = await all_tags(self._http, self._audience, str(member["id"]))
+        if tags is None:
+            return Absence(id, Presence.UNKNOWN)
+        return self._selection.record({**member, TAGS: tags, TAGS_COUNT: len(tags)})
 
     async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
         """Members by e-mail address, in any case: a read by key, which knows every write before it."""
@@ -164,7 +196,7 @@ class Members:
         return dict(zip(values, await together(self._find_one, values), strict=True))
 
     async def _find_one(self, email: Raw) -> Sequence[str]:
-        path = f"{await self._audience.path()}/members/{subscriber_hash(str(email))}"
+        path = await self._audience.member(subscriber_hash(str(email)))
         answer = await self._http.request("GET", path, params={"fields": f"contact_id,{STATUS}"}, expect=(200, 404))
         if answer.status == 404 or answer.json()[STATUS] == ARCHIVED:
             return []

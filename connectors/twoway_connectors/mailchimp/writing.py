@@ -14,7 +14,7 @@ from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together
 from twoway_connectors.mailchimp.archived import Archived
-from twoway_connectors.mailchimp.audience import Audience
+from twoway_connectors.mailchimp.audience import Audience, may_be_id
 from twoway_connectors.mailchimp.codec import (
     ARCHIVED,
     EMAIL,
@@ -25,11 +25,14 @@ from twoway_connectors.mailchimp.codec import (
     READ_ONLY,
     STATUS,
     TAGS,
+    TAGS_COUNT,
     Selection,
     encode,
+    lacks_tags,
     normal_tags,
     subscriber_hash,
 )
+from twoway_connectors.mailchimp.tags import all_tags
 
 ONE_BY_ONE = 8
 """New members that are looked up each by itself: as many requests as an account may have under way."""
@@ -146,18 +149,20 @@ class Writer:
             return Receipt.refused(why, STATUS)
         if unfit := _unfit(write):
             return unfit
+        if not may_be_id(str(write.id)):
+            return Receipt.gone()
         body = encode(write.changed)
         record: Record | None = None
         member: Mapping[str, Any] | None
         if body:
-            path = await self._path(write.id)
+            path = await self._audience.member(str(write.id))
             answer = await self._http.request("PATCH", path, json=body, expect=(200, 400, 404))
             if answer.status != 200:
                 return Receipt.gone() if answer.status == 404 else _refused(answer, write)
             member = answer.json()
             record = self._selection.record(member)
         else:
-            member = await self._member(str(write.id), f"id,{STATUS},{TAGS}")
+            member = await self._member(str(write.id), f"id,{STATUS},{TAGS},{TAGS_COUNT}")
         if member is None or member[STATUS] == ARCHIVED:
             # An archived member takes edits, and nobody sees them: to us it is not there.
             return Receipt.gone()
@@ -187,12 +192,19 @@ class Writer:
         if TAGS in write.previous:
             before = set(normal_tags(write.previous[TAGS] or ()))
         else:
-            before = {tag["name"] for tag in member[TAGS]}
+            shown = member[TAGS]
+            if lacks_tags(member):
+                shown = await all_tags(self._http, self._audience, str(member["id"]))
+            if shown is None:
+                return Receipt.later(
+                    "the member's tags changed while they were read, or it got another address, or went"
+                )
+            before = {tag["name"] for tag in shown}
         steps = [{"name": name, "status": "active"} for name in sorted(wanted - before)]
         steps += [{"name": name, "status": "inactive"} for name in sorted(before - wanted)]
         if not steps:
             return None
-        path = f"{await self._path(str(member['id']))}/tags"
+        path = await self._audience.member(str(member["id"]), "tags")
         answer = await self._http.request("POST", path, json={"tags": steps}, expect=(200, 204, 400, 404))
         if answer.status == 404:
             return Receipt.later("the member got another address, or went, between two requests")
@@ -200,7 +212,9 @@ class Writer:
 
     async def archive(self, write: Write) -> Receipt:
         """Archive one member: it can be unarchived in Mailchimp."""
-        path = await self._path(write.id)
+        if not may_be_id(str(write.id)):
+            return Receipt.gone()
+        path = await self._audience.member(str(write.id))
         answer = await self._http.request("DELETE", path, expect=(200, 204, 400, 404, 405))
         if answer.status == 404:
             return Receipt.gone()
@@ -211,12 +225,9 @@ class Writer:
         return Receipt.done(write.id) if member and member[STATUS] == ARCHIVED else _refused(answer, write)
 
     async def _member(self, reference: str, fields: str) -> dict[str, Any] | None:
-        path = await self._path(reference)
+        path = await self._audience.member(reference)
         answer = await self._http.request("GET", path, params={"fields": fields}, expect=(200, 404))
         return cast("dict[str, Any]", answer.json()) if answer.status == 200 else None
-
-    async def _path(self, reference: str | None) -> str:
-        return f"{await self._audience.path()}/members/{reference}"
 
 
 def _email(write: Write) -> str:

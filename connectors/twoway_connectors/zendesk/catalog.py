@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from twoway.sdk import FieldInfo, FieldType, Kind
 
@@ -61,6 +62,10 @@ class Collection:
     def path(self) -> str:
         """The collection's path."""
         return f"/{self.name}"
+
+    def path_of(self, id: str, *below: str) -> str:
+        """The path of one record, or of what is `below` it."""
+        return "/".join((self.path, quote(id, safe=""), *below))
 
     @property
     def unique(self) -> frozenset[str]:

@@ -5,11 +5,13 @@ identities. The address before stays as a secondary one: mail from it still find
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from twoway.sdk import Receipt, Write
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway_connectors.zendesk.answers import Refusal
+from twoway_connectors.zendesk.catalog import USERS
 
 EMAIL = "email"
 
@@ -22,7 +24,7 @@ async def set_primary_email(http: HttpClient, write: Write, *, verify: bool) -> 
     wanted = str(write.changed[EMAIL] or "").strip()
     if not wanted:
         return Receipt.refused("a user's primary e-mail address can be changed but not removed", EMAIL)
-    path = f"/users/{write.id}/identities"
+    path = USERS.path_of(str(write.id), "identities")
     answer = await http.request("GET", path, expect=(200, 404))
     if answer.status == 404:
         return Receipt.gone()
@@ -48,7 +50,7 @@ _ANSWERS = (200, 400, 404, 422)
 
 
 def _one(path: str, identity: dict[str, Any]) -> str:
-    return f"{path}/{identity['id']}"
+    return f"{path}/{quote(str(identity['id']), safe='')}"
 
 
 def _refused(answer: Response, write: Write) -> Receipt:

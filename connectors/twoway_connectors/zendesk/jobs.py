@@ -8,6 +8,7 @@ Nobody promises their order.
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from twoway.sdk import Clock, ConnectorError, Kind, Receipt, TryLater, Write
 from twoway.sdk.http import HttpClient
@@ -72,7 +73,9 @@ class Jobs:
         while job["status"] not in _OVER and self._clock.now() < until:
             await self._clock.sleep(wait)
             wait = min(_LONGEST, wait * 2)
-            job = (await self._http.request("GET", f"/job_statuses/{job['id']}")).json()["job_status"]
+            job = (await self._http.request("GET", f"/job_statuses/{quote(str(job['id']), safe='')}")).json()[
+                "job_status"
+            ]
         return job
 
 

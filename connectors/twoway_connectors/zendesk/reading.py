@@ -1,5 +1,6 @@
 """Records by id, and by key."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,12 @@ from twoway_connectors.zendesk.listing import page
 EXTERNAL_ID = "external_id"
 SEVERAL = 100
 """Records that one request names."""
+_ID = re.compile("[1-9][0-9]*")
+
+
+def is_id(text: str) -> bool:
+    """Whether this may be the id of a record: Zendesk's are numbers, and it reads `07` as 7."""
+    return _ID.fullmatch(text) is not None
 
 
 def is_live(shown: Mapping[str, Any]) -> bool:
@@ -30,17 +37,20 @@ class Reader:
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, Fetched]:
         """Each record by id. What the batch leaves out is asked for alone, to hear the 404."""
-        shown = await self._show_many("ids", ids)
-        known = {str(entry["id"]): self._told(entry) for entry in shown}
+        known: dict[str, Fetched] = {text: Absence(text, Presence.GONE) for text in ids if not is_id(text)}
+        shown = await self._show_many("ids", [text for text in ids if text not in known])
+        known.update((str(entry["id"]), self._told(entry)) for entry in shown)
         missing = [number for number in ids if number not in known]
         known.update(zip(missing, await together(self._fetch_one, missing), strict=True))
         return {number: known[number] for number in ids}
 
     async def _fetch_one(self, id: str) -> Fetched:
-        answer = await self._http.request("GET", f"{self._collection.path}/{id}", expect=(200, 404))
+        answer = await self._http.request("GET", self._collection.path_of(id), expect=(200, 404))
         if answer.status == 404:
             return Absence(id, Presence.GONE)
-        return self._told(answer.json()[self._collection.one])
+        shown = answer.json()[self._collection.one]
+        # Another record may be linked already, and what is told of it is told under its own id.
+        return self._told(shown) if str(shown["id"]) == id else Absence(id, Presence.MERGED, str(shown["id"]))
 
     def _told(self, shown: Mapping[str, Any]) -> Fetched:
         return self._codec.record(shown) if is_live(shown) else Absence(str(shown["id"]), Presence.ARCHIVED)

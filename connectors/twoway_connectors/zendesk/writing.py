@@ -12,7 +12,7 @@ from twoway_connectors.zendesk.catalog import TICKETS, USERS, Collection
 from twoway_connectors.zendesk.codec import Codec, stamp_of
 from twoway_connectors.zendesk.identities import EMAIL, set_primary_email
 from twoway_connectors.zendesk.jobs import Jobs
-from twoway_connectors.zendesk.reading import EXTERNAL_ID, Reader
+from twoway_connectors.zendesk.reading import EXTERNAL_ID, Reader, is_id
 
 _NOT_MADE = (400, 409, 422)
 _REFUSED = (*_NOT_MADE, 404)
@@ -63,12 +63,14 @@ class Writer:
 
         Nor may a write that is refused here go along.
         """
-        if any(self._read_only(write) for write in writes):
+        if any(self._unfit(write) for write in writes):
             return False
         return writes[0].kind is Kind.CREATE or not any(EMAIL in write.changed for write in writes)
 
-    def _read_only(self, write: Write) -> Receipt | None:
-        """The receipt of a write to a field that Zendesk sets itself, or only when a record is created."""
+    def _unfit(self, write: Write) -> Receipt | None:
+        """The receipt of a write to what is no record, or to a field that Zendesk sets itself or only at a create."""
+        if write.kind is not Kind.CREATE and not is_id(str(write.id)):
+            return Receipt.gone()
         for info in self._collection.fields:
             writable = info.on_create if write.kind is Kind.CREATE else info.on_update
             if info.name in write.changed and not writable:
@@ -87,7 +89,7 @@ class Writer:
     # One by one
 
     async def _create(self, write: Write) -> Receipt:
-        if refusal := self._read_only(write):
+        if refusal := self._unfit(write):
             return refusal
         # Zendesk remembers keys for tickets only, for two hours: a second create with the same one is answered with
         # the ticket of the first.
@@ -106,7 +108,7 @@ class Writer:
         return await self._receipt(answer, write)
 
     async def _update(self, write: Write) -> Receipt:
-        if refusal := self._read_only(write):
+        if refusal := self._unfit(write):
             return refusal
         moves = self._collection is USERS and EMAIL in write.changed
         if moves:
@@ -149,7 +151,7 @@ class Writer:
         return await written_together(one, writes)
 
     async def _put(self, write: Write, body: dict[str, Any]) -> Receipt:
-        path = f"{self._collection.path}/{write.id}"
+        path = self._collection.path_of(str(write.id))
         try:
             answer = await self._http.request(
                 "PUT", path, json={self._collection.one: body}, expect=(200, *_REFUSED), classify=classify_update
@@ -159,12 +161,15 @@ class Writer:
         return await self._receipt(answer, write)
 
     async def _delete(self, write: Write) -> Receipt:
+        if refusal := self._unfit(write):
+            return refusal
         if self._collection.conditional and write.version is not None:
             # Zendesk deletes without conditions: what can be done is to look first.
             found = await self._reader.fetch([str(write.id)])
             if past := _past(write, found[str(write.id)]):
                 return past
-        answer = await self._http.request("DELETE", f"{self._collection.path}/{write.id}", expect=(200, 204, *_REFUSED))
+        path = self._collection.path_of(str(write.id))
+        answer = await self._http.request("DELETE", path, expect=(200, 204, *_REFUSED))
         if answer.status in {200, 204}:
             return Receipt.done(write.id)
         return await self._receipt(answer, write)

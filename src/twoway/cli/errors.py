@@ -10,7 +10,7 @@ from twoway.cli.options import NoSuch
 from twoway.cli.output import warn
 from twoway.config.problems import ConfigError
 from twoway.daemon.lock import StateBusy
-from twoway.engine.byhand import CannotBeDone
+from twoway.engine.byhand import CannotBeDone, NotLinked
 from twoway.engine.lease import PairBusy
 from twoway.engine.service import Held, NotNow, Paused
 from twoway.sdk.errors import AccountRefused, ConnectorError, TellUser, TryLater
@@ -54,7 +54,7 @@ def code(error: Exception) -> Code:
             return Code.BUSY
         case Held() | Paused():
             return Code.HELD
-        case ConfigError() | NoSuch() | NotNow():
+        case ConfigError() | NoSuch() | NotNow() | NotLinked():
             return Code.USAGE
         case TellUser(account=None):
             # No app was asked yet: the configuration names what there is not.

@@ -14,6 +14,9 @@ PairOption = Annotated[str | None, typer.Option("--pair", metavar="PAIR", help="
 FieldOption = Annotated[str | None, typer.Option("--field", metavar="FIELD", help="Only this field of the mapping.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
+LARGEST: Final = 999_999_999_999
+"""More cycles, conflicts or lines than a state will ever have. What is longer than 63 bits cannot even be asked for."""
+
 DEFAULTS: Final = (Path("config.yaml"), Path("/etc/twoway/config.yaml"))
 
 

@@ -102,16 +102,19 @@ def plan(found: Plan, names: Names, *, approved: bool, known: Iterable[ConflictR
     }
 
 
-def report(one: Report, names: Names) -> dict[str, Any]:
-    """What a cycle did, in JSON. A cycle that found nothing to do is not kept, and has no number."""
+def report(pair: str, names: Names, outcome: Report | Exception | None) -> dict[str, Any]:
+    """What became of a pair that was to run a cycle, in JSON: its report, why there was none, or `None` where the pair
+    was skipped. A cycle that found nothing to do is not kept, and has no number."""
+    ran = outcome if isinstance(outcome, Report) else None
+    error = ran.error if ran else outcome
     return {
-        "pair": one.pair,
-        "cycle": one.cycle if kept(one) else None,
-        "status": one.ending.value,
-        "counts": words.counts(one.counts, names),
-        "reasons": list(one.reasons),
-        "requests": {names[side]: number for side, number in one.requests.items()},
-        "error": None if one.error is None else message(one.error),
+        "pair": pair,
+        "cycle": ran.cycle if ran and kept(ran) else None,
+        "status": ran.ending.value if ran else "not run" if error else "skipped",
+        "counts": words.counts(ran.counts, names) if ran else {},
+        "reasons": list(ran.reasons) if ran else [],
+        "requests": {names[side]: ran.requests.get(side, 0) if ran else 0 for side in Side},
+        "error": message(error) if isinstance(error, Exception) else None,
     }
 
 

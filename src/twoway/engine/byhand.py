@@ -23,6 +23,13 @@ class CannotBeDone(Exception):
     """What was asked for does not fit what is there; the message says why."""
 
 
+class NotLinked(CannotBeDone):
+    """The record whose link is to end has none."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(f"{record_id} is not linked: there is no link to remove")
+
+
 class NotAsShown(CannotBeDone):
     """A conflict is not what the person was shown. `number` is the one that it has now; `None` if it is settled."""
 
@@ -84,12 +91,12 @@ def _may_be_ours(store: Store, pair: int, side: Side, record_id: str) -> bool:
 def unlink(store: Store, pair: int, side: Side, record_id: str, now: Instant) -> Link:
     """End the link of a record. Neither record is taken for new afterwards, and nothing is deleted.
 
-    Not while a write to one of the two is under way: what it makes of the record would be nobody's.
+    Not while a write to one of the two is under way: what it makes of the record would be nobody's. Raises `NotLinked`.
     """
     with store.commit("by hand"):
         found = store.links.of(pair, side, record_id)
         if found is None:
-            raise CannotBeDone(f"{record_id} is not linked")
+            raise NotLinked(record_id)
         if store.operations.in_flight(found.id):
             raise CannotBeDone(
                 f"a write to {record_id} or to its counterpart was sent, and the answer is awaited. {_WHEN_KNOWN}"

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from twoway.config.load import Config, PairConfig
 from twoway.config.problems import ConfigError, Problem
 from twoway.config.settings import Access
-from twoway.core.model import Side
+from twoway.core.model import Fetched, Side
 from twoway.engine import byhand, remap
 from twoway.engine import lease as leases
 from twoway.engine.accounts import Accounts
@@ -162,11 +162,35 @@ class Service:
 
     # -- cycles
 
-    async def cycle(self, name: str, kind: Kind = Kind.INCREMENTAL, *, records: Iterable[str] = ()) -> Report:
+    async def cycle(
+        self, name: str, kind: Kind = Kind.INCREMENTAL, *, records: Iterable[tuple[Side, str]] = ()
+    ) -> Report:
         """Run one cycle. Raises `Held`, `Paused`, `PairBusy`, `ConfigError`, `StateError`.
 
-        What an app refuses is in the report: the pair's other records, and other pairs, go on.
+        What an app refuses is in the report: the pair's other records, and other pairs, go on. With `Kind.RECORD` it is
+        for these `records`, by their apps' own ids (`look_up`), and their counterparts.
         """
+        pair = await self._ready(name)
+        with self.lease(pair) as lease:
+            if kind is Kind.RECORD:
+                byhand.look_at(self.store, pair.id, records, self.clock.now())
+            report = await run_cycle(pair, self.store, self.clock, lease, kind)
+        if isinstance(report.error, AccountRefused | QuotaSpent):
+            self._pause_account(report.error)
+        return report
+
+    async def look_up(self, name: str, side: Side, record_id: str) -> Fetched:
+        """What the app shows of a record of a pair that may run; nothing of it is kept. Raises what `cycle` raises, and
+        what the app refuses."""
+        pair = await self._ready(name)
+        try:
+            return (await pair.apps[side].fetch([record_id]))[record_id]
+        except (AccountRefused, QuotaSpent) as error:
+            self._pause_account(error)
+            raise
+
+    async def _ready(self, name: str) -> PairContext:
+        """The pair, open, if it may run."""
         self._may_run(self.pair_config(name))
         try:
             pair = await self.open(name)
@@ -174,13 +198,7 @@ class Service:
             self._pause_account(error)
             raise
         self._approved(pair)
-        with self.lease(pair) as lease:
-            if kind is Kind.RECORD:
-                self._name_records(pair, records)
-            report = await run_cycle(pair, self.store, self.clock, lease, kind)
-        if isinstance(report.error, AccountRefused | QuotaSpent):
-            self._pause_account(report.error)
-        return report
+        return pair
 
     def _may_run(self, found: PairConfig) -> None:
         row = self._ensure(found.name)
@@ -220,19 +238,6 @@ class Service:
         wait = self.config.settings.engine.retry if told is None else round(told * 1000)
         with self.store.commit("account"):
             self.store.pairs.pause_account(error.account, str(error), self.clock.now(), self.clock.now() + wait)
-
-    def _name_records(self, pair: PairContext, records: Iterable[str]) -> None:
-        """Look at these records, as `ACCOUNT:ID`, and at their counterparts, without polling."""
-        sides = {account: side for side, account in pair.names().items()}
-        named = []
-        for record in records:
-            account, _, record_id = record.partition(":")
-            if account not in sides or not record_id:
-                raise NotNow(
-                    f"{record!r} names no record of {pair.name}", f"Write {' or '.join(f'{a}:ID' for a in sides)}"
-                )
-            named.append((sides[account], record_id))
-        byhand.look_at(self.store, pair.id, named, self.clock.now())
 
     # -- plans and approvals
 

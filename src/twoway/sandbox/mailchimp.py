@@ -13,6 +13,8 @@ Settings (defaults in `MailchimpApp.defaults`):
   it does not); off: it is refused like any other address that is there
 - `takes_status_lists`: a listing takes several statuses, with commas (on, undocumented); off: only the first counts
 
+A member is shown with fifty of its tags at most; `tags_count` tells how many there are, and `.../tags` has them all.
+
 A member is named by the hash of its address. Reading, changing and archiving it, and reading its tags, take its address
 or its contact_id as well; changing its tags and deleting it for good do not.
 
@@ -368,8 +370,8 @@ class MailchimpApp(VendorApp):
     # Control
 
     def show(self, collection: str, record: Record) -> Any:
-        """The member's whole JSON."""
-        return self.audiences[collection].wire(record, record.version())
+        """The member's whole JSON, with all its tags."""
+        return self.audiences[collection].wire(record, record.version(), most_tags=None)
 
     def human(self, **edit: Any) -> Any:
         """`id` is a hash, an address or a contact_id; `delete` archives, and with `permanent` deletes for good."""

@@ -16,6 +16,8 @@ STATUSES = frozenset({"subscribed", "unsubscribed", "cleaned", "pending", "trans
 _COMPLIANCE = frozenset({"unsubscribed", "cleaned"})
 _PLAIN = ("email_type", "language", "vip")
 _MERGE = "merge_fields."
+SHOWN_TAGS = 50
+"""Tags that are shown with a member; a path of their own has them all."""
 FAKE_DOMAINS = frozenset({"example.com", "example.net", "example.org", "test.com"})
 
 
@@ -77,7 +79,7 @@ class Audience:
         """The status as the API shows it."""
         return "archived" if version.deleted else str(version.fields["status"])
 
-    def wire(self, record: Record, version: Version) -> dict[str, Any]:
+    def wire(self, record: Record, version: Version, *, most_tags: int | None = SHOWN_TAGS) -> dict[str, Any]:
         """The member's JSON."""
         fields = version.fields
         email = fields["email_address"]
@@ -117,7 +119,7 @@ class Audience:
             },
             "source": "API - Generic",
             "tags_count": len(names),
-            "tags": [{"id": self.tag_ids[name], "name": name} for name in names],
+            "tags": [{"id": self.tag_ids[name], "name": name} for name in names[:most_tags]],
             "list_id": self.id,
             "_links": [],
         }

@@ -209,6 +209,14 @@ class TestFetch:
         # The schema, one batch, and one more for what is not live.
         assert len(bench.requests()) == 3
 
+    @pytest.mark.parametrize(
+        "spelt", ["0{id}", "{id} ", "{id}/associations", "../contacts/{id}", "..", "", "\u0661\u0660\u0661"]
+    )
+    def test_another_spelling_of_an_id_is_no_record_and_no_merge_into_it(self, bench: Bench, spelt: str) -> None:
+        asked = spelt.format(id=bench.create(email="a@example.com"))
+        assert bench.run(lambda hubspot: hubspot.fetch([asked])) == {asked: Absence(asked, Presence.GONE)}
+        assert bench.requests() == []
+
     def test_a_chain_of_merges_leads_to_the_last(self, bench: Bench) -> None:
         first, second, third = (bench.create(email=f"{n}@example.com") for n in range(3))
         bench.human("merge", first, into=second)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -170,6 +171,20 @@ class TestHooks:
     ) -> None:
         with pytest.raises(HookRefused):
             pytest.fail(f"{what}: {bench.connector().parse_hook(self.request([], **change))}")
+
+    @pytest.mark.parametrize(
+        ("header", "value"),
+        [
+            ("x-hubspot-signature-v3", "\xe9"),
+            ("x-hubspot-request-timestamp", "\xb2"),
+            ("x-hubspot-request-timestamp", "1" * 5000),
+        ],
+        ids=["a signature that is no ASCII", "a time that is no figure", "a time of thousands of figures"],
+    )
+    def test_a_call_with_strange_headers_is_refused(self, bench: Bench, header: str, value: str) -> None:
+        well = self.request([])
+        with pytest.raises(HookRefused):
+            bench.connector().parse_hook(replace(well, headers={**well.headers, header: value}))
 
     def test_a_genuine_call_that_is_no_list_is_refused(self, bench: Bench) -> None:
         with pytest.raises(HookRefused, match="list of events"):

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.connectors.mailchimp.audience import FIELDS, START, Open, define, ids, loaded, member
-from tests.connectors.vendor_account import Driven, driven, gone_of, records_of, update
+from tests.connectors.vendor_account import Driven, driven, gone_of, records_of, remove, update
 from twoway.sandbox.clock import iso_seconds
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
 from twoway.sandbox.mailchimp_listing import Hit, Query
 from twoway.sandbox.mailchimp_listing import Listing as SandboxListing
-from twoway.sdk import Absence, Presence, Record, SnapshotNeeded, TryLater
+from twoway.sdk import Absence, Kind, Outcome, Presence, Record, SnapshotNeeded, TryLater
 from twoway_connectors.mailchimp import Mailchimp
+from twoway_connectors.mailchimp.codec import subscriber_hash
 
 
 def test_values_are_decoded_by_type(opened: Open) -> None:
@@ -269,6 +270,40 @@ def test_fetch_tells_the_live_the_archived_and_the_gone(mail: Driven[MailchimpAp
     assert isinstance(found[known["m00000"]], Record)
     assert found[known["m00001"]] == Absence(known["m00001"], Presence.ARCHIVED)
     assert found[known["m00002"]] == Absence(known["m00002"], Presence.GONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [
+        ("its address", "{name}@mail.test"),
+        ("the hash of it", "{hash}"),
+        ("its id in upper case", "{ID}"),
+        ("its id with a query behind it", "{id}?count=1"),
+        ("its id with a fragment behind it", "{id}#x"),
+        ("its tags", "{id}/tags"),
+        ("a way up, and down again", "../members/{id}"),
+        ("a way up and nowhere", "../..//x"),
+        ("its id with an encoded slash behind it", "{id}%2F"),
+    ],
+)
+def test_a_member_by_another_name_than_its_id_is_no_record(mail: Driven[MailchimpApp], name: str, spelt: str) -> None:
+    """It would be a second record beside the one of its id. Whatever it is, it names one part of a path."""
+    loaded(mail, 11)
+    (member, number), *_ = ((who, one) for who, one in ids(mail).items() if one.upper() != one)
+    hashed = subscriber_hash(f"{member}@mail.test")
+    asked = spelt.format(id=number, ID=number.upper(), name=member, hash=hashed)
+    (answer,) = mail.run(mail.connector.fetch([asked])).values()
+    assert answer in (Absence(asked, Presence.GONE), Absence(asked, Presence.MERGED, number)), name
+    assert mail.requests()[-1].path == f"/3.0/lists/{LIST_ID}/members/{asked}"
+
+
+@pytest.mark.parametrize("id", ["", ".", ".."])
+def test_what_leads_up_a_path_however_it_is_spelt_is_not_asked_for(mail: Driven[MailchimpApp], id: str) -> None:
+    assert mail.run(mail.connector.fetch([id])) == {id: Absence(id, Presence.GONE)}
+    (changed,) = mail.apply(update(id, {"merge_fields.FNAME": "x"}))
+    (removed,) = mail.apply(remove(id, Kind.ARCHIVE))
+    assert changed.outcome is removed.outcome is Outcome.GONE
+    assert [entry.path for entry in mail.requests()] == ["/3.0/lists"]
 
 
 def test_an_id_outlives_the_e_mail_address(mail: Driven[MailchimpApp]) -> None:

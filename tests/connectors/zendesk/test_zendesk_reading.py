@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.connectors.vendor_account import Driven, driven, gone_of, records_of
+from tests.connectors.vendor_account import Driven, driven, gone_of, records_of, remove, update
 from tests.connectors.zendesk.people import SECRETS, SETTINGS, START, Open, ids, loaded, person
 from twoway.sandbox.clock import iso_seconds
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.zendesk import ZendeskApp
-from twoway.sdk import Absence, Consistency, Presence, Record, SnapshotNeeded, TellUser, TryLater
+from twoway.sdk import Absence, Consistency, Kind, Outcome, Presence, Record, SnapshotNeeded, TellUser, TryLater
 from twoway_connectors.zendesk import Zendesk
 
 
@@ -174,6 +174,53 @@ def test_fetch_tells_the_live_the_inactive_and_the_gone(desk: Driven[ZendeskApp]
     assert found[known["m00001"]] == Absence(known["m00001"], Presence.ARCHIVED)
     assert found["999"] == Absence("999", Presence.GONE)
     assert desk.asked == before + 2
+
+
+@pytest.mark.parametrize("collection", ["users", "organizations", "tickets"])
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [
+        ("a zero before it", "0{id}"),
+        ("a blank behind it", "{id} "),
+        ("another one behind it", "{id},{id}"),
+        ("a suffix", "{id}.json"),
+        ("a part of it", "{id}/identities"),
+        ("a way up and down", "../users/{id}"),
+        ("a way up", ".."),
+        ("nothing", ""),
+        ("figures of another script", "\u0661\u0660\u0660\u0660\u0660\u0661"),
+    ],
+)
+def test_a_record_by_another_spelling_of_its_id_is_none(opened: Open, collection: str, name: str, spelt: str) -> None:
+    """It would be a second record beside the one of its id."""
+    desk = opened(collection=collection)
+    fields = {"users": person("ann"), "organizations": {"name": "Acme"}, "tickets": {"subject": "S", "comment": "C"}}
+    made = desk.app.human(kind="create", collection=collection, fields=fields[collection])
+    asked = spelt.format(id=made["id"])
+    assert desk.run(desk.connector.fetch([asked])) == {asked: Absence(asked, Presence.GONE)}, name
+    (changed,) = desk.apply(update(asked, {"external_id": "x"}))
+    (removed,) = desk.apply(remove(asked, Kind.DELETE))
+    assert changed.outcome is removed.outcome is Outcome.GONE
+    assert desk.asked == 0, "no record can have such an id"
+
+
+def test_writes_to_what_is_no_record_do_not_hold_up_those_that_go_with_them(desk: Driven[ZendeskApp]) -> None:
+    loaded(desk, 12)
+    writes = [update(number, {"notes": "x"}) for number in (*ids(desk).values(), "..")]
+    outcomes = [receipt.outcome for receipt in desk.apply(*writes)]
+    assert outcomes == [Outcome.DONE] * 12 + [Outcome.GONE]
+
+
+def test_a_record_that_is_answered_for_another_is_not_taken_for_it(
+    desk: Driven[ZendeskApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded(desk, 1)
+    (number,) = ids(desk).values()
+    well = desk.app.normalise
+    monkeypatch.setattr(desk.app, "normalise", lambda path: well(path).replace("/999", f"/{number}"))
+    found = desk.run(desk.connector.fetch(["999", number]))
+    assert found["999"] == Absence("999", Presence.MERGED, number)
+    assert isinstance(found[number], Record)
 
 
 def test_find_by_e_mail_lags_and_looks_at_the_primary_address_only(desk: Driven[ZendeskApp]) -> None:

@@ -128,6 +128,8 @@ def test_a_signed_event_names_its_record(desk: Driven[ZendeskApp]) -> None:
         pytest.param(hook(EVENT, stamp="yesterday"), id="no time"),
         pytest.param(hook(b"no json"), id="no event"),
         pytest.param(HookRequest("POST", "https://host/hook", {}, EVENT), id="not signed"),
+        pytest.param(hook(EVENT, **{"x-zendesk-webhook-signature": "\xe9"}), id="a signature that is no ASCII"),
+        pytest.param(hook(EVENT, stamp="\xe9"), id="a time that is no ASCII"),
     ],
 )
 def test_a_call_that_is_not_proved_is_refused(desk: Driven[ZendeskApp], request_: HookRequest) -> None:

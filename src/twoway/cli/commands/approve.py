@@ -7,7 +7,7 @@ import typer
 
 from twoway.cli import reports
 from twoway.cli.context import accounts_of, chosen, ensured
-from twoway.cli.options import NoSuch
+from twoway.cli.options import LARGEST, NoSuch
 from twoway.cli.output import say
 from twoway.cli.session import Session, session
 from twoway.engine.byhand import CannotBeDone
@@ -30,7 +30,7 @@ def approve(
 
 async def _approve(ctx: typer.Context, what: str) -> None:
     async with session(ctx, "approve") as work:
-        name = what if what in work.config.pairs or not what.isdecimal() else _held(work, int(what))
+        name = what if what in work.config.pairs or not what.isdecimal() else _held(work, what)
         (pair,) = chosen(work.config, name)
         row = await work.service.approve(name)
         say(f"{name} is approved, with the plan that was shown:")
@@ -42,11 +42,12 @@ async def _approve(ctx: typer.Context, what: str) -> None:
             say(f"  the daemon writes it with its next cycle; `twoway sync {name}` does it now")
 
 
-def _held(work: Session, number: int) -> str:
-    """The pair of a cycle that was held, and still is."""
-    cycle = work.store.pairs.cycle(number)
+def _held(work: Session, what: str) -> str:
+    """The pair of a cycle that was held, and still is. `what` is its number, or more digits than any has."""
+    cycle = work.store.pairs.cycle(int(what)) if len(what) <= len(str(LARGEST)) else None
     if cycle is None:
-        raise NoSuch(f"there is no cycle {number}", "`twoway cycles` lists those that did something")
+        raise NoSuch(f"there is no cycle {what}", "`twoway cycles` lists those that did something")
+    number = cycle.id
     if cycle.status != "held":
         raise CannotBeDone(f"cycle {number} of {cycle.pair} was not held ({cycle.status}): there is nothing to approve")
     if ensured(work.store, cycle.pair).status is not Status.HALTED:

@@ -7,7 +7,7 @@ import typer
 
 from twoway.cli import reports, words
 from twoway.cli.context import SystemClock, chosen, config_of, ensured, names_of, state_of
-from twoway.cli.options import AsJson, NoSuch, Pair
+from twoway.cli.options import LARGEST, AsJson, NoSuch, Pair
 from twoway.cli.output import document, say
 from twoway.config.load import Config, PairConfig
 from twoway.config.problems import valid
@@ -22,7 +22,9 @@ from twoway.state.store import Store
 HELP = "List, show and resolve the fields that wait for a person."
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=HELP)
 
-Number = Annotated[int, typer.Argument(metavar="ID", help="Its number: `twoway conflicts list` shows them.")]
+Number = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="Its number: `twoway conflicts list` shows them.")
+]
 
 
 @app.command("list")

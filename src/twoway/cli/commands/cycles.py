@@ -6,7 +6,7 @@ import typer
 
 from twoway.cli import reports, words
 from twoway.cli.context import chosen, config_of, ensured, names_of, state_of
-from twoway.cli.options import AsJson, Pair
+from twoway.cli.options import LARGEST, AsJson, Pair
 from twoway.cli.output import document, say, table
 
 app = typer.Typer(add_completion=False)
@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 def cycles(
     ctx: typer.Context,
     pair: Pair = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Cycles to list.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=LARGEST, metavar="N", help="Cycles to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the cycles that did something, the latest first.

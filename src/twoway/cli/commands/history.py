@@ -6,7 +6,7 @@ import typer
 
 from twoway.cli import words
 from twoway.cli.context import chosen, config_of, ensured, names_of, places, state_of
-from twoway.cli.options import AsJson, FieldOption, PairOption
+from twoway.cli.options import LARGEST, AsJson, FieldOption, PairOption
 from twoway.cli.output import document, say
 from twoway.cli.words import Names
 from twoway.config.load import Config
@@ -24,8 +24,10 @@ def history(
         str | None, typer.Option("--record", metavar="ACCOUNT:ID", help="Only what was replaced in this record.")
     ] = None,
     field: FieldOption = None,
-    cycle: Annotated[int | None, typer.Option("--cycle", metavar="N", help="Only what this cycle replaced.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Values to list.")] = 50,
+    cycle: Annotated[
+        int | None, typer.Option("--cycle", metavar="N", min=1, max=LARGEST, help="Only what this cycle replaced.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=LARGEST, metavar="N", help="Values to list.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the values that were replaced, the latest first.

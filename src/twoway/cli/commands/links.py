@@ -16,13 +16,13 @@ from twoway.cli.context import (
     places,
     state_of,
 )
+from twoway.cli.named import why_not
 from twoway.cli.options import AsJson, NoSuch, OnePair, PairOption, Record
 from twoway.cli.output import document, say
 from twoway.cli.session import session
 from twoway.config.problems import valid
 from twoway.core.model import Side
 from twoway.engine import byhand
-from twoway.engine.app import is_live
 from twoway.engine.lease import held
 from twoway.state import queries
 from twoway.state.store import Store
@@ -73,13 +73,13 @@ def set_(
 async def _set(ctx: typer.Context, pair: str, one: str, other: str) -> None:
     async with session(ctx, "links") as work:
         (found,) = chosen(work.config, pair)
-        ids = _both(accounts_of(found), one, other)
+        names = accounts_of(found)
+        ids = _both(names, one, other)
         opened = await work.service.open(pair)
         for side, record_id in ids.items():
             answer = (await opened.apps[side].fetch([record_id]))[record_id]
-            if not is_live(answer):
-                name = accounts_of(found)[side]
-                raise byhand.CannotBeDone(f"{name} shows no record {record_id}: nothing was linked")
+            if refusal := why_not(names[side], record_id, answer):
+                raise refusal
         with held(work.store, opened.id, opened.name, work.clock):
             byhand.link(work.store, opened.id, ids, work.clock.now())
     say(f"{one} and {other} are linked. The next cycle compares them; `twoway sync {pair} --record {one}` does it now")

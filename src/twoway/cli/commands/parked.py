@@ -6,7 +6,7 @@ import typer
 
 from twoway.cli import reports, words
 from twoway.cli.context import SystemClock, chosen, config_of, ensured, names_of, places, state_of
-from twoway.cli.options import AsJson, Pair
+from twoway.cli.options import AsJson, NoSuch, Pair
 from twoway.cli.output import document, say
 from twoway.engine import byhand
 
@@ -49,4 +49,6 @@ def retry(
         else:
             for place in places(config, store, record, pair):
                 number += byhand.retry(store, place.row.id, now, place.side, place.record_id)
+            if number == 0:
+                raise NoSuch(f"{record} is not set aside", "`twoway parked list` shows those that are")
     say(f"{words.count(number, 'record')} to be looked at again in the next cycle")

@@ -8,7 +8,7 @@ import typer
 from twoway.cli import reports
 from twoway.cli.context import accounts_of, chosen, ensured
 from twoway.cli.errors import Code, code, tell, worst
-from twoway.cli.options import AsJson, Pair
+from twoway.cli.options import LARGEST, AsJson, Pair
 from twoway.cli.output import document, say, warn
 from twoway.cli.session import Session, session
 from twoway.cli.words import Names, count
@@ -27,7 +27,7 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 3 if there is anything to write, 4 if it would be held.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Writes to list.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=0, max=LARGEST, metavar="N", help="Writes to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show what the next cycle would write, without writing.

@@ -1,13 +1,14 @@
 """`twoway sync`."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from twoway.cli import reports
-from twoway.cli.context import accounts_of, chosen, ensured, places
-from twoway.cli.errors import Code, code, message, tell, worst
+from twoway.cli.context import accounts_of, ensured
+from twoway.cli.errors import Code, code, tell, worst
+from twoway.cli.named import Asked, asked
 from twoway.cli.options import AsJson, Pair
 from twoway.cli.output import document, say
 from twoway.cli.session import Session, session
@@ -52,23 +53,24 @@ async def _sync(
     ctx: typer.Context, pair: str | None, kind: Kind, records: list[str], wait: bool, strict: bool, as_json: bool
 ) -> Code:
     codes: list[Code] = []
-    documents: list[dict[str, Any]] = []
+    documents = []
     async with session(ctx, "sync") as work:
-        for one in _pairs(work, pair, records):
+        for each in await asked(work, pair, records):
+            one = each.pair
             names = accounts_of(one)
             try:
-                report = await _cycle(work, one.name, kind, records, wait)
+                report = await _cycle(work, each, kind, wait)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one pair, the others go on
                 if _skipped(work, one, pair, error):
-                    documents.append({"pair": one.name, "status": "skipped", "error": None})
+                    documents.append(reports.report(one.name, names, None))
                     if not as_json:
                         say(f"{one.name}: paused, skipped")
                     continue
                 tell(error, verbose=ctx.obj.verbose)
                 codes.append(_code(work, one, error))
-                documents.append({"pair": one.name, "status": "not run", "error": message(error)})
+                documents.append(reports.report(one.name, names, error))
                 continue
-            documents.append(reports.report(report, names))
+            documents.append(reports.report(one.name, names, report))
             if not as_json:
                 reports.say_report(report, names)
             if report.error is not None:
@@ -81,27 +83,20 @@ async def _sync(
     return worst(codes)
 
 
-def _pairs(work: Session, pair: str | None, records: list[str]) -> list[PairConfig]:
-    """The pairs to run: those that the records may be in, where records are named."""
-    within = chosen(work.config, pair)
-    for record in records:
-        names = {place.pair.name for place in places(work.config, work.store, record, pair)}
-        within = [one for one in within if one.name in names]
-    return within
-
-
-async def _cycle(work: Session, name: str, kind: Kind, records: list[str], wait: bool) -> Report:
+async def _cycle(work: Session, one: Asked, kind: Kind, wait: bool) -> Report:
+    if one.error is not None:
+        raise one.error
     while True:
         try:
-            return await work.service.cycle(name, kind, records=records)
+            return await work.service.cycle(one.pair.name, kind, records=one.records)
         except PairBusy:
             if not wait:
                 raise
             await work.clock.sleep(_LOOK_AGAIN)
 
 
-def _skipped(work: Session, one: PairConfig, asked: str | None, error: Exception) -> bool:
-    return asked is None and isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
+def _skipped(work: Session, one: PairConfig, named: str | None, error: Exception) -> bool:
+    return named is None and isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
 
 
 def _code(work: Session, one: PairConfig, error: Exception) -> Code:

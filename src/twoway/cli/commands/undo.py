@@ -9,6 +9,7 @@ import typer
 from twoway.cli import reports, words
 from twoway.cli.context import SystemClock, config_of, ensured, names_of, state_of
 from twoway.cli.errors import Code, tell
+from twoway.cli.options import LARGEST
 from twoway.cli.output import say
 from twoway.cli.session import session
 from twoway.engine.service import Service
@@ -22,7 +23,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def undo(
     ctx: typer.Context,
-    cycle: Annotated[int, typer.Argument(metavar="CYCLE", help="Its number: `twoway cycles` lists them.")],
+    cycle: Annotated[
+        int, typer.Argument(metavar="CYCLE", min=1, max=LARGEST, help="Its number: `twoway cycles` lists them.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Give up an undo that is not done: what was not sent yet.")
