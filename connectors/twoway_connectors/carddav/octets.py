@@ -10,7 +10,7 @@ make the ETag a digest of what they store: then the octets that have this digest
 import re
 from hashlib import md5, sha1, sha256
 
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 """How much of an address book is kept at once; the cards that were kept first are let go first."""
 _OVERHEAD = 400
 """What keeping a card takes beside its octets, about."""

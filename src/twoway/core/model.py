@@ -102,7 +102,7 @@ class Page(NamedTuple):
     `cursor` is where to go on: it may be stored once everything on this page is stored, and never before.
     `last` says that the listing reached its end *properly*: only then may a snapshot prove an absence.
     `ids` names records of which the app told only that they changed or, in a snapshot, that they are there; the engine
-    fetches them.
+    fetches them. None of them is among `records` as well, where a part of it would pass for the whole.
     `versions` holds (id, version) of records of which the app told no more: what was read at that very version is as it
     was, and the engine fetches the others. A version must then never be the same for two contents of a record.
     `merged` holds (loser, survivor). `total` is the app's own count of the whole listing, where it tells one.
