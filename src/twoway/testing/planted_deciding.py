@@ -49,16 +49,16 @@ def guess(before: Any, *args: Any) -> Any:
     return replace(found, match=others[0].id, duplicates=()) if others else found
 
 
-def one(bases: Mapping[Side, Values]) -> Mapping[Side, Values]:
+def same_for_both(bases: Mapping[Side, Values]) -> Mapping[Side, Values]:
     return {side: {**bases[Side.RIGHT], **bases[Side.LEFT]} for side in Side}
 
 
 def one_base(before: Any, self: Links, rows: Iterable[tuple[int, Mapping[Side, Values]]]) -> None:
-    before(self, [(link, one(bases)) for link, bases in rows])
+    before(self, [(link, same_for_both(bases)) for link, bases in rows])
 
 
 def one_base_written(before: Any, self: Links, side: Side, rows: Iterable[LinkWritten]) -> None:
-    before(self, side, [row._replace(bases=one(row.bases)) for row in rows])
+    before(self, side, [row._replace(bases=same_for_both(row.bases)) for row in rows])
 
 
 Sent = tuple[Sequence[Receipt], ConnectorError | None]
