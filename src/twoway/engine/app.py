@@ -122,8 +122,3 @@ def _as_asked(record_id: str, answer: Fetched | None) -> Fetched:
     if isinstance(answer, Record):
         return Absence(record_id, Presence.MERGED, answer.id)
     return replace(answer, id=record_id)
-
-
-def is_live(answer: Fetched) -> bool:
-    """Whether the app shows a live record."""
-    return isinstance(answer, Record)
