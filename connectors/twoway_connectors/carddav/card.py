@@ -12,6 +12,7 @@ from twoway_connectors.carddav.lines import Line, is_soft_broken, make_line, spl
 _GROUP_NUMBER = re.compile(r"item(\d{1,9})\Z", re.IGNORECASE)
 _COMPANIONS = frozenset({"X-ABLABEL", "X-ABADR"})
 """Properties that only describe the other property of their group (Apple's address book)."""
+_MARKS = frozenset({"BEGIN", "END"})
 
 
 class Card:
@@ -41,15 +42,16 @@ class Card:
     def _find_properties(self) -> None:
         """Find the properties of the first card, without those of a card inside it (AGENT in vCard 2.1)."""
         self._properties: list[Line] = []
+        self._named: dict[str, list[Line]] | None = None
         self._end: Line | None = None
         depth = cards = 0
         junk = False
         for line in self._lines:
-            marks_card = line.value.strip().upper() == "VCARD"
-            if line.name == "BEGIN" and marks_card:
+            mark = line.name if line.name in _MARKS and line.value.strip().upper() == "VCARD" else None
+            if mark == "BEGIN":
                 depth += 1
                 cards += depth == 1
-            elif line.name == "END" and marks_card:
+            elif mark == "END":
                 depth -= 1
                 if depth == 0 and self._end is None:
                     self._end = line
@@ -72,11 +74,17 @@ class Card:
 
     def all(self, *names: str) -> list[Line]:
         """The lines of these properties (in upper case), in their order."""
+        if self._named is None:
+            self._named = {}
+            for line in self._properties:
+                self._named.setdefault(line.name, []).append(line)
+        if len(names) == 1:
+            return list(self._named.get(names[0], ()))
         return [line for line in self._properties if line.name in names]
 
     def value(self, name: str) -> str:
         """The raw value of the first line of a property; empty where there is none."""
-        return next((line.text for line in self._properties if line.name == name), "")
+        return next((line.text for line in self.all(name)), "")
 
     @property
     def version(self) -> str:
@@ -93,7 +101,12 @@ class Card:
         """Put another line in the place of `old`, or take it out."""
         at = self._index(old)
         self._lines[at : at + 1] = [] if new is None else [new]
-        self._find_properties()
+        self._named = None
+        place = next((index for index, line in enumerate(self._properties) if line is old), None)
+        if self.writable and place is not None and new is not None and {old.name, new.name}.isdisjoint(_MARKS):
+            self._properties[place] = new
+        else:
+            self._find_properties()
 
     def add(self, text: str, *, after: Line | None = None, before: Line | None = None) -> Line:
         """Add a content line: behind `after` and what describes it, else before `before`, else at the card's end."""
@@ -109,8 +122,10 @@ class Card:
         if at > 0 and is_soft_broken(self._lines[at - 1].raw):
             at -= 1  # a broken value of vCard 2.1 would swallow the line that follows it
         self._lines.insert(at, line)
-        if self.writable and line.name not in {"BEGIN", "END"} and self._lines[at + 1] is self._end:
+        if self.writable and line.name not in _MARKS and self._lines[at + 1] is self._end:
             self._properties.append(line)
+            if self._named is not None:
+                self._named.setdefault(line.name, []).append(line)
         else:
             self._find_properties()
         return line
@@ -123,6 +138,8 @@ class Card:
         self._find_properties()
 
     def _index(self, wanted: Line | None) -> int:
+        if self._lines and self._lines[-1] is wanted:
+            return len(self._lines) - 1
         return next(index for index, line in enumerate(self._lines) if line is wanted)
 
     def companions(self, line: Line) -> list[Line]:
