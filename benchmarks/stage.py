@@ -162,7 +162,9 @@ class Product:
         limiters: dict[tuple[str, str], RateLimiter] = {}
 
         def open_http(account: str) -> OpenHttp:
-            return make_open_http(clock, (wires or {}).get(account), account=account, limiters=limiters)
+            library = self.config.settings.engine.http
+            wire = (wires or {}).get(account)
+            return make_open_http(clock, wire, account=account, library=library, limiters=limiters)
 
         self.service = Service(
             self.config, self.store, clock, accounts=Accounts(self.config, clock, open_http), fault=fault

@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.sdk.wire import BASE, OK, Wire, failure, get, post
 
 from twoway.sdk import (
@@ -13,6 +16,7 @@ from twoway.sdk import (
     TellUser,
     TryLater,
 )
+from twoway.sdk.origin import locate, stay
 
 
 def test_a_redirect_on_the_same_origin_is_followed_and_no_other() -> None:
@@ -52,6 +56,17 @@ def test_a_link_stays_on_the_account() -> None:
     assert isinstance(error, TellUser)
     assert wire.requests == []
     asyncio.run(client.close())
+
+
+@given(st.text(alphabet="/.aZ%2e:@?#;\\ \t~é", max_size=12))
+def test_a_full_address_is_taken_as_a_browser_would(rest: str) -> None:
+    def told(resolve: Callable[..., str]) -> str:
+        try:
+            return resolve(BASE, f"https://api.example.test{rest}", name="crm")
+        except TellUser:
+            return "refused"
+
+    assert told(locate) == told(stay)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,10 @@
 import asyncio
 import gzip
 import logging
-import socket
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
 import pytest
-from tests.sdk.virtual import VirtualClock
 from tests.sdk.wire import BASE, HTML, OK, SECRET, Wire, failure, get, post
 
 from twoway.sdk import (
@@ -23,7 +20,6 @@ from twoway.sdk import (
     QuotaSpent,
     TellUser,
     TryLater,
-    make_open_http,
 )
 from twoway.sdk.response import AnswerTooLarge
 
@@ -197,88 +193,3 @@ def test_no_secret_is_in_a_log_a_repr_or_an_error(caplog: pytest.LogCaptureFixtu
         assert SECRET not in text
         assert "example.com" not in text
     asyncio.run(client.close())
-
-
-def _loopback(answer: bytes, call: Callable[[HttpClient], Coroutine[Any, Any, Any]]) -> Any:
-    """A real socket that reads one request head, sends `answer`, and hangs up; per connection."""
-
-    async def go() -> Any:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        client = make_open_http(VirtualClock(), account="crm")(f"http://127.0.0.1:{port}", rate=1000)
-        try:
-            return await call(client)
-        finally:
-            await client.close()
-            server.close()
-            await server.wait_closed()
-
-    return asyncio.run(go())
-
-
-def test_over_a_real_socket() -> None:
-    body = b'{"ok":true}'
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    assert _loopback(head % len(body) + body, get()) == {"ok": True}
-
-
-@pytest.mark.parametrize(
-    ("what", "answer"),
-    [
-        ("hangs up without an answer", b""),
-        ("hangs up in the middle of the body", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
-        ("talks something else", b"SSH-2.0-OpenSSH_9.2\r\n"),
-    ],
-)
-def test_a_server_that(what: str, answer: bytes) -> None:
-    with pytest.raises(TryLater, match="was lost") as caught:
-        _loopback(answer, post())
-    assert caught.value.sent, what
-
-
-def test_nothing_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        clock = VirtualClock()
-
-        async def go() -> None:
-            client = make_open_http(clock, account="crm")(f"http://127.0.0.1:{port}", rate=1000)
-            try:
-                await client.request("POST", "things", json={})
-            finally:
-                await client.close()
-
-        with pytest.raises(TryLater, match="refused the connection") as caught:
-            asyncio.run(go())
-    assert not caught.value.sent
-    assert len(clock.slept) == 4
-
-
-def test_tls_against_a_server_that_speaks_none() -> None:
-    async def go() -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read(10)
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            await writer.drain()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        client = make_open_http(VirtualClock(), account="crm")(f"https://127.0.0.1:{port}", rate=1000)
-        try:
-            await client.request("GET", "things")
-        finally:
-            await client.close()
-            server.close()
-            await server.wait_closed()
-
-    with pytest.raises(TellUser, match="does not speak TLS"):
-        asyncio.run(go())

@@ -29,7 +29,8 @@ class Accounts:
         self._open_http = open_http or self._real
 
     def _real(self, account: str) -> OpenHttp:
-        return make_open_http(self._clock, account=account, limiters=self._limiters)
+        library = self._config.settings.engine.http
+        return make_open_http(self._clock, account=account, library=library, limiters=self._limiters)
 
     def connect(
         self,

@@ -114,13 +114,14 @@ def not_connected(error: BaseException, *, where: str, host: str) -> ConnectorEr
                     remedy=f"Check the spelling in base_url; `getent hosts {host}` here must print an address",
                 )
             return TryLater(f"{where}: the name {host} could not be looked up (the name server did not answer)")
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        # An HTTP library may wrap them in classes of its own that are these, too, and tell nothing.
+        if isinstance(cause, ssl.SSLCertVerificationError) and (why := getattr(cause, "verify_message", "")):
             return TellUser(
-                f"{where}: the certificate of {host} is not trusted ({cause.verify_message})",
+                f"{where}: the certificate of {host} is not trusted ({why})",
                 remedy="Check the host name in base_url and this machine's clock; for a private authority name its"
                 " certificate file in the account's ca_file",
             )
-        if isinstance(cause, ssl.SSLError) and cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", "") in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
             return TellUser(
                 f"{where}: {host} does not speak TLS on this port",
                 remedy="Check the scheme (https or http) and the port in base_url",

@@ -1,4 +1,4 @@
-"""The HTTP client of an account, and the only module that knows which HTTP library is used.
+"""The HTTP client of an account. Besides it `client` and `transport` alone know which HTTP library is used.
 
 One kept connection pool and one TLS context an account; a turn at the account's rate limit for each attempt, also a
 retried one; retries only where a second request cannot do harm; every failure told as one of `twoway.sdk.errors`.
@@ -6,11 +6,9 @@ retried one; retries only where a second request cannot do harm; every failure t
 
 import asyncio
 import logging
-import ssl
 import zlib
 from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -20,6 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from twoway import __version__
 from twoway.ports import Clock, Limiter
 from twoway.sdk.auth import Auth, NoAuth
+from twoway.sdk.client import Library, open_client
 from twoway.sdk.errors import ConnectorError, QuotaSpent, TellUser, TryLater
 from twoway.sdk.failures import REDIRECTS, by_status, no_answer, not_connected
 from twoway.sdk.limits import RateLimiter
@@ -77,21 +76,6 @@ class RetryPolicy:
         return float(min(self.longest, self.first * 2.0 ** (attempt - 1)) * (1 - spread / 4))
 
 
-@lru_cache(maxsize=8)
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """One context for all clients: making one takes longer than a request. There is no way to turn checking off."""
-    context = httpx.create_ssl_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise TellUser(
-                f"the certificate file {ca_file} cannot be used ({type(error).__name__})",
-                remedy="ca_file must be a readable file of PEM certificates",
-            ) from None
-    return context
-
-
 @dataclass(slots=True)
 class _Call:
     """One request of a connector, over all its attempts."""
@@ -113,30 +97,13 @@ class _Call:
     """The login was renewed once already."""
 
 
-class _NoCookies(httpx.Cookies):
-    """Requests are answered by the login alone: a cookie would be a second, hidden one."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Looks at none: reading one that is thrown away takes a tenth of a request's time."""
-
-
-class _Client(httpx.AsyncClient):
-    """httpx's client, without cookies."""
-
-    _none = _NoCookies()
-
-    @property  # type: ignore[misc]  # that of httpx can be set, too
-    def cookies(self) -> httpx.Cookies:
-        return self._none
-
-
 class HttpClient:
     """Requests to one account of one app.
 
     `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits
     within it, by name; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
     each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
-    `transport` replaces the network, for tests.
+    `library` makes the connections; `transport` replaces the network, for tests.
     """
 
     def __init__(
@@ -159,6 +126,7 @@ class HttpClient:
         classify: Classify | None = None,
         read_limits: Callable[[Headers], RateHint | None] | None = None,
         retries: RetryPolicy | None = None,
+        library: Library = "httpx",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
@@ -181,13 +149,8 @@ class HttpClient:
             "accept": "application/json",
             **{key.lower(): value for key, value in (headers or {}).items()},
         }
-        self._client = _Client(
-            transport=transport,
-            verify=_tls(ca_file),
-            http2=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0), pool=None),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        self._client = open_client(
+            library, connections=concurrency, timeout=timeout, ca_file=ca_file, transport=transport
         )
 
     def __repr__(self) -> str:
@@ -244,6 +207,20 @@ class HttpClient:
             writes=writes,
             retry_safe=not writes if retry_safe is None else retry_safe,
         )
+        try:
+            return await self._attempt(call)
+        except ConnectorError as error:
+            return await self._repeated(call, error)
+
+    async def _repeated(self, call: _Call, failure: ConnectorError) -> Response:
+        """Try again what has failed once: only now, since to be ready for it takes a sixth of a request's time."""
+        first = [failure]
+
+        async def attempt() -> Response:
+            if first:
+                raise first.pop()
+            return await self._attempt(call)
+
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             retry=lambda state: self._may_repeat(call, state),
@@ -252,7 +229,7 @@ class HttpClient:
             before_sleep=_tell,
             reraise=True,
         )
-        return await retrying(self._attempt, call)
+        return await retrying(attempt)
 
     def _may_repeat(self, call: _Call, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -432,6 +409,7 @@ def make_open_http(
     transport: httpx.AsyncBaseTransport | None = None,
     *,
     account: str = "app",
+    library: Library = "httpx",
     limiters: MutableMapping[tuple[str, str], RateLimiter] | None = None,
 ) -> OpenHttp:
     """The `open_http` for the connectors of one account.
@@ -463,6 +441,7 @@ def make_open_http(
             clock=clock,
             limiter=whole,
             lanes={lane: limiter(lane, narrow, 1, whole) for lane, narrow in (lanes or {}).items()},
+            library=library,
             transport=transport,
             **{"name": account, **settings},
         )

@@ -6,6 +6,7 @@ else, whatever a "next page" link or a redirect says.
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -14,6 +15,8 @@ from twoway.sdk.errors import TellUser
 _PORTS = {"http": 80, "https": 443}
 _PERSONAL = re.compile(r"@|%40", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_PLAIN_PATH = re.compile(r"(?:/(?!\.)[\w~%:@!$&'()*+,;=.-]+)*/?", re.ASCII)
+"""A path in which there is nothing to resolve."""
 
 
 class Origin(NamedTuple):
@@ -91,7 +94,16 @@ def locate(base: str, path_or_url: str, *, name: str, what: str = "an address") 
     """The full address of a request. A path is appended to `base`; a full address must stay on the origin of `base`."""
     if not _ABSOLUTE.match(path_or_url) and not path_or_url.startswith("//"):
         return f"{base}/{path_or_url.lstrip('/')}" if path_or_url else base
+    home = _home(base)
+    if path_or_url.startswith(f"{home}/") and _PLAIN_PATH.fullmatch(path_or_url, len(home)):
+        return path_or_url
     return stay(base, path_or_url, name=name, what=what)
+
+
+@lru_cache(maxsize=64)
+def _home(base: str) -> str:
+    """The origin of an account's address, which is looked at with each request."""
+    return str(origin_of(base))
 
 
 def stay(base: str, link: str, *, name: str, what: str = "a link") -> str:
