@@ -1,4 +1,4 @@
-"""A running twoway: one process whose clients and state stay open between cycles, as the daemon's do.
+"""A running twoway: one process, set up as the daemon's is, whose clients and state stay open between cycles.
 
 `python -m benchmarks.vs_vdirsyncer.running CONFIG PAIR`. A line of input, `KIND TIMES`, asks for so many cycles; a line
 of output tells as JSON what one of them cost: `wall` and `cpu` in seconds. The first line of output, `start_cpu`, is
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.stage import Product
+from twoway.daemon.collector import collect_less
 from twoway.engine.cycle import Kind
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("pair")
     options = parser.parse_args()
+    collect_less()
     with Product(options.config) as product:
         print(json.dumps({"start_cpu": time.process_time()}), flush=True)
         for line in sys.stdin:

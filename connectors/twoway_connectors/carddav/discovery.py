@@ -76,6 +76,10 @@ class AddressBook:
         """The path of a card on the server."""
         return self.path + id
 
+    def address_of(self, id: str) -> str:
+        """The full address of a card."""
+        return self.url + id
+
 
 async def propfind(http: HttpClient, url: str, depth: int, names: Sequence[str]) -> tuple[str, list[DavResponse]]:
     """The properties of an address, and of its members with depth 1: the address that answered, and its answers.

@@ -167,8 +167,10 @@ def split_lines(text: str) -> Iterator[Line]:
 
 def is_soft_broken(raw: str) -> bool:
     """Whether a quoted-printable value of vCard 2.1 goes on in the next physical line, which has no leading blank."""
-    head, _, value = raw.partition(":")
-    return _QUOTED_PRINTABLE in head.upper() and value.rstrip("\r\n").endswith("=")
+    if not raw.rstrip("\r\n").endswith("="):
+        return False
+    head, colon, _ = raw.partition(":")
+    return bool(colon) and _QUOTED_PRINTABLE in head.upper()
 
 
 def read_line(raw: str) -> Line:
@@ -189,9 +191,14 @@ def _unfolded(text: str) -> str:
 
 def make_line(text: str, ending: str) -> Line:
     """A new content line, folded; quoted-printable has no such folding, and could not be told from its own breaks."""
-    if _QUOTED_PRINTABLE in text.partition(":")[0].upper():
+    head, colon, value = text.partition(":")
+    if _QUOTED_PRINTABLE in head.upper():
         return read_line(text + ending)
-    return read_line(fold(text, ending) + ending)
+    raw = fold(text, ending) + ending
+    if colon and head.isascii() and head.isalpha() and value.isprintable():
+        # A bare name and a plain value, as most are: what reading it would find is at hand.
+        return Line(raw, "", head.upper(), head, value)
+    return read_line(raw)
 
 
 def fold(text: str, ending: str) -> str:

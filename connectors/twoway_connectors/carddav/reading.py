@@ -113,9 +113,7 @@ class Reader:
     async def get(self, id: str) -> Response | None:
         """A card's bytes as they are stored; None where there is no card."""
         headers = {"accept": "text/vcard, */*;q=0.5", "accept-encoding": "identity"}
-        response = await self._http.request(
-            "GET", self._http.link(self._book.href_of(id)), headers=headers, expect={200, 404, 410}
-        )
+        response = await self._http.request("GET", self._book.address_of(id), headers=headers, expect={200, 404, 410})
         return response if response.status == 200 else None
 
     async def query(self, property: str, texts: Sequence[str]) -> dict[str, Record]:

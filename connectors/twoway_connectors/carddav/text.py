@@ -46,4 +46,4 @@ def rank(line: Line) -> int:
 def preferred(lines: Iterable[Line]) -> Line | None:
     """The preferred line, or else the first; None where there is none."""
     some = list(lines)
-    return some[0] if len(some) == 1 else min(some, key=rank, default=None)
+    return min(some, key=rank) if len(some) > 1 else some[0] if some else None

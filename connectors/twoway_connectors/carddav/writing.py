@@ -6,7 +6,6 @@ in one request. Where it has changed since, the condition does not hold, and not
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from urllib.parse import urljoin
 
 from twoway.sdk import (
     Absence,
@@ -180,7 +179,7 @@ class Writer:
         async with self._turn:
             response = await self._http.request(
                 "DELETE",
-                self._http.link(self._book.href_of(id)),
+                self._book.address_of(id),
                 headers={"if-match": condition} if condition else {},
                 expect=_STORED | {404, 410, 412, 423},
                 retry_safe=True,
@@ -203,7 +202,7 @@ class Writer:
         async with self._turn:
             response = await self._http.request(
                 "PUT",
-                urljoin(self._book.url, self._book.href_of(id)),
+                self._book.address_of(id),
                 content=bytes(card),
                 headers={"content-type": _VCARD, **condition},
                 expect=_ANSWERS,

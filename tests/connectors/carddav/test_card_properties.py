@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.connectors.carddav.strategies import VALUES, cards, texts
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.fields import FIELDS, NAME_PARTS, TEXTS, normal_value, read_values, write_value
-from twoway_connectors.carddav.lines import WIDTH, escape, fold, read_line, split_value, unescape
+from twoway_connectors.carddav.lines import NEWLINE, WIDTH, escape, fold, make_line, read_line, split_value, unescape
 from twoway_connectors.carddav.text import FieldProblem
 
 OWN_LINES = {
@@ -120,6 +120,20 @@ def test_an_escaped_text_is_one_part_and_comes_back(text: str) -> None:
 @given(st.text(max_size=60), st.sampled_from(",;"))
 def test_the_parts_of_a_value_joined_give_it_back(raw: str, separator: str) -> None:
     assert separator.join(split_value(raw, separator)) == raw
+
+
+@unhurried
+@given(
+    st.sampled_from(
+        ["NOTE", "note", "item1.TEL", "TEL;TYPE=home", 'X;A="b:c"', "NOTE;ENCODING=QUOTED-PRINTABLE", "", "é"]
+    ),
+    st.one_of(texts, st.text(max_size=200)),
+    st.sampled_from(["\r\n", "\n", ""]),
+)
+def test_a_line_that_is_made_is_the_one_that_is_read(head: str, value: str, ending: str) -> None:
+    made = make_line(f"{head}:{value}", ending)
+    read = read_line(made.raw)
+    assert (made.group, made.name, made.head, made.value) == (read.group, read.name, read.head, read.value)
 
 
 @unhurried
