@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.connectors.carddav.strategies import VALUES, cards, texts
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.fields import FIELDS, NAME_PARTS, TEXTS, normal_value, read_values, write_value
-from twoway_connectors.carddav.lines import NEWLINE, WIDTH, escape, fold, make_line, read_line, split_value, unescape
+from twoway_connectors.carddav.lines import WIDTH, escape, fold, make_line, read_line, split_value, unescape
 from twoway_connectors.carddav.text import FieldProblem
 
 OWN_LINES = {
