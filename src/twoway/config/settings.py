@@ -93,7 +93,7 @@ class AlertsSection(Strict):
 class EngineSection(Strict):
     """`engine`: how carefully, and how much at one time."""
 
-    window: int = Field(default=1000, ge=1, le=100_000, description="Records held in memory at one time, each side.")
+    window: int = Field(default=500, ge=1, le=100_000, description="Records held in memory at one time, each side.")
     concurrency: int = Field(default=4, ge=1, le=64, description="Batches of writes under way at one time, each side.")
     http: Literal["httpx", "aiohttp"] = Field(
         default="httpx",

@@ -19,7 +19,7 @@ from twoway.state.store import Store
 class Tuning:
     """Sizes and ages. Durations are milliseconds."""
 
-    window: int = 1000
+    window: int = 500
     """Records that are held in memory at once, for each side."""
     concurrency: int = 4
     """Batches of writes that are under way at once, for each side."""
