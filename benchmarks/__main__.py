@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-MEASUREMENTS = ("requests", "memory", "speed")
+MEASUREMENTS = ("requests", "wires", "memory", "speed")
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """twoway's engine on the same work: its own cycle, state and HTTP client, and a connector written with the SDK."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -18,6 +19,7 @@ from twoway.engine.cycle import Ending, Kind, run_cycle
 from twoway.engine.run import PairContext, Run
 from twoway.ports import ConnectorContext, no_fault
 from twoway.sdk.http import make_open_http
+from twoway.sdk.wire import Library
 from twoway.state.links import NewLink
 from twoway.state.store import Store
 
@@ -44,7 +46,9 @@ class EngineLoop:
     def __init__(self, url: str, state: Path | str) -> None:
         self._clock = SystemClock()
         self._store = Store(state, "speed")
-        open_http = {side: make_open_http(self._clock, account=side.value) for side in Side}
+        # As the setting `engine.http` would say it.
+        library: Library = "aiohttp" if os.environ.get("TWOWAY_ENGINE__HTTP") == "aiohttp" else "httpx"
+        open_http = {side: make_open_http(self._clock, account=side.value, library=library) for side in Side}
         self._connectors = {
             side: Directory(
                 ConnectorContext(

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.sdk.wire import BASE, OK, Wire, failure, get, post
 
@@ -17,6 +17,7 @@ from twoway.sdk import (
     TryLater,
 )
 from twoway.sdk.origin import locate, stay
+from twoway.sdk.wire_httpx import address
 
 
 def test_a_redirect_on_the_same_origin_is_followed_and_no_other() -> None:
@@ -56,6 +57,15 @@ def test_a_link_stays_on_the_account() -> None:
     assert isinstance(error, TellUser)
     assert wire.requests == []
     asyncio.run(client.close())
+
+
+@given(st.text(alphabet="/.aZ%2eF:@?#;\\ ~é[]&+'", max_size=16))
+@example("a/.")
+@example("a/../b")
+@example("%2F%2f")
+def test_an_address_goes_over_the_wire_as_httpx_would_write_it(rest: str) -> None:
+    url = f"https://api.example.test/{rest}"
+    assert address(url, None) == str(httpx.URL(url)) == str(httpx.URL(address(url, None)))
 
 
 @given(st.text(alphabet="/.aZ%2e:@?#;\\ \t~é", max_size=12))

@@ -140,6 +140,39 @@ def test_a_compressed_answer(library: Library) -> None:
     assert over(library, Server(answer(packed, "content-encoding: gzip")), get()) == {"ok": True}
 
 
+def test_a_compressed_answer_that_is_damaged(library: Library) -> None:
+    broken = answer(b"no gzip at all", "content-encoding: gzip")
+    with pytest.raises(ConnectorError, match="damaged compression"):
+        over(library, Server(broken), get(), retries=ONCE)
+
+
+def test_a_compressed_answer_that_unpacks_to_too_much(library: Library) -> None:
+    packed = gzip.compress(b'"' + b"x" * 5_000_000 + b'"')
+    with pytest.raises(ConnectorError, match="larger than 10,000 bytes"):
+        over(library, Server(answer(packed, "content-encoding: gzip")), get(), max_response_bytes=10_000, retries=ONCE)
+
+
+def test_a_header_in_another_charset(library: Library) -> None:
+    async def call(client: HttpClient) -> str:
+        return (await client.request("GET", "things")).headers["x-name"]
+
+    reply = answer().replace(b"content-type:", "x-name: Zo\xeb\r\ncontent-type:".encode("latin-1"))
+    assert over(library, Server(reply), call) == "Zo\xeb"
+
+
+def test_a_long_body(library: Library) -> None:
+    server = Server(answer())
+    body = b"x" * 3_000_000
+
+    async def call(client: HttpClient) -> None:
+        await client.request("PUT", "things", content=body)
+
+    over(library, server, call)
+    ((_, headers, sent),) = server.requests
+    assert sent == body
+    assert headers["content-length"] == "3000000"
+
+
 def test_no_cookie_is_sent_back(library: Library) -> None:
     server = Server(answer(b"{}", "set-cookie: session=other; Path=/"), answer())
 

@@ -1,4 +1,4 @@
-"""The HTTP client of an account. Besides it `client` and `transport` alone know which HTTP library is used.
+"""The HTTP client of an account. Which library carries its requests is known to `twoway.sdk.wire` and its like alone.
 
 One kept connection pool and one TLS context an account; a turn at the account's rate limit for each attempt, also a
 retried one; retries only where a second request cannot do harm; every failure told as one of `twoway.sdk.errors`.
@@ -18,12 +18,14 @@ from tenacity import AsyncRetrying, RetryCallState
 from twoway import __version__
 from twoway.ports import Clock, Limiter
 from twoway.sdk.auth import Auth, NoAuth
-from twoway.sdk.client import Library, open_client
+from twoway.sdk.client import open_wire
 from twoway.sdk.errors import ConnectorError, QuotaSpent, TellUser, TryLater
 from twoway.sdk.failures import REDIRECTS, by_status, no_answer, not_connected
 from twoway.sdk.limits import RateLimiter
 from twoway.sdk.origin import check_base, locate, origin_of, shown, stay
 from twoway.sdk.response import AnswerTooLarge, Headers, Response, Unreadable, unreadable
+from twoway.sdk.wire import Damaged, Library, Lost, NoAddress, NotConnected, TooLong
+from twoway.sdk.wire_httpx import address
 
 __all__ = ["Classify", "HttpClient", "RateHint", "RetryPolicy", "make_open_http"]
 
@@ -149,16 +151,14 @@ class HttpClient:
             "accept": "application/json",
             **{key.lower(): value for key, value in (headers or {}).items()},
         }
-        self._client = open_client(
-            library, connections=concurrency, timeout=timeout, ca_file=ca_file, transport=transport
-        )
+        self._wire = open_wire(library, connections=concurrency, timeout=timeout, ca_file=ca_file, transport=transport)
 
     def __repr__(self) -> str:
         return f"HttpClient({self.name!r}, {self.base_url!r})"
 
     async def close(self) -> None:
         """Close the connections. The client cannot be used again."""
-        await self._client.aclose()
+        await self._wire.close()
 
     def link(self, href: str) -> str:
         """The full address that an app's link means, resolved as a browser would; it must stay on the app's origin."""
@@ -340,38 +340,21 @@ class HttpClient:
     async def _answer(self, call: _Call, url: str, params: _Pairs, headers: dict[str, str]) -> Response:
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._stream(call, url, params, headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ConnectionRefusedError) as error:
-            raise not_connected(error, where=call.where, host=self._host) from None
-        except httpx.DecodingError:
+                status, pairs, body = await self._wire.send(
+                    call.method, address(url, params), headers, call.content, self._max_bytes
+                )
+        except NotConnected as error:
+            raise not_connected(error.__cause__ or error, where=call.where, host=self._host) from None
+        except Damaged:
             raise unreadable(call.where, "an answer with damaged compression", writes=call.writes) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        except TooLong:
+            raise _too_large(call, self._max_bytes) from None
+        except NoAddress:
             raise TellUser(f"{call.where}: this is not an address that can be asked") from None
-        except (httpx.TransportError, TimeoutError, ConnectionError) as error:
-            raise no_answer(error, where=call.where, host=self._host, writes=call.writes) from None
-
-    async def _stream(self, call: _Call, url: str, params: _Pairs, headers: dict[str, str]) -> Response:
-        # Made here and not by the client: what that would add is in `headers`, and adding it takes its time.
-        request = httpx.Request(call.method, url, params=params, content=call.content, headers=headers)
-        answer = await self._client.send(request, stream=True)
-        try:
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in answer.aiter_bytes():
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise _too_large(call, self._max_bytes)
-                chunks.append(chunk)
-            return Response(
-                answer.status_code,
-                Headers(answer.headers.multi_items()),
-                b"".join(chunks),
-                url=url,
-                where=call.where,
-                writes=call.writes,
-            )
-        finally:
-            await answer.aclose()
+        except (Lost, TimeoutError) as error:
+            cause = error.__cause__ or error
+            raise no_answer(cause, where=call.where, host=self._host, writes=call.writes) from None
+        return Response(status, Headers(pairs), body, url=url, where=call.where, writes=call.writes)
 
 
 def _too_large(call: _Call, limit: int) -> ConnectorError:
