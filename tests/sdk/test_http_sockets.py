@@ -160,6 +160,15 @@ def test_a_header_in_another_charset(library: Library) -> None:
     assert over(library, Server(reply), call) == "Zo\xeb"
 
 
+def test_a_long_header(library: Library) -> None:
+    link = f"<https://crm.test/next?after={'x' * 40_000}>"
+
+    async def call(client: HttpClient) -> str:
+        return (await client.request("GET", "things")).headers["link"]
+
+    assert over(library, Server(answer(b"{}", f"link: {link}")), call) == link
+
+
 def test_a_long_body(library: Library) -> None:
     server = Server(answer())
     body = b"x" * 3_000_000

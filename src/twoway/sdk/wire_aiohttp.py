@@ -15,6 +15,8 @@ _READ_AT_ONCE: Final = 2**18
 """Octets of an answer that are kept ready to be read."""
 _SENT_AT_ONCE: Final = 2**19
 """Octets of a body that are sent in one piece."""
+_LONGEST_LINE: Final = 2**16
+"""Octets of a header: some apps put whole queries into their links to the next page."""
 _KEPT: Final = 5.0
 """Seconds for which a connection is kept unused, as httpx keeps them: a server closes it some time, and a request that
 leaves just then is lost."""
@@ -38,6 +40,8 @@ class AiohttpWire:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=self._timeout,
                 read_bufsize=_READ_AT_ONCE,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
             )
             # It would send again by itself what gets no answer on a connection that was kept, by methods that do no
             # harm twice: past the rate limit, and though it may have taken effect. There is no other way to say so.
