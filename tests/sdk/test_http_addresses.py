@@ -47,6 +47,16 @@ def test_a_circle_of_redirects_ends() -> None:
     assert "circle" in str(failure(wire, get()))
 
 
+def test_a_link_with_a_login_is_not_followed() -> None:
+    location = "https://somebody:hunter2@api.example.test/v3/things"
+    wire = Wire(httpx.Response(302, headers={"location": location}))
+    error = failure(wire, get())
+    assert isinstance(error, TellUser)
+    assert "holds a login" in str(error)
+    assert "hunter2" not in str(error)
+    assert len(wire.requests) == 1
+
+
 def test_a_link_stays_on_the_account() -> None:
     wire = Wire(OK)
     client = wire.client()
@@ -68,7 +78,7 @@ def test_an_address_goes_over_the_wire_as_httpx_would_write_it(rest: str) -> Non
     assert address(url, None) == str(httpx.URL(url)) == str(httpx.URL(address(url, None)))
 
 
-@given(st.text(alphabet="/.aZ%2e:@?#;\\ \t~é", max_size=12))
+@given(st.text(alphabet="/.aZ%2e:@?#\\ \t~é", max_size=12))  # and not ";": `urljoin` drops one that ends a path
 def test_a_full_address_is_taken_as_a_browser_would(rest: str) -> None:
     def told(resolve: Callable[..., str]) -> str:
         try:

@@ -59,6 +59,14 @@ def test_what_is_repeated_and_what_may_have_happened(call: str, trouble: Any, re
     assert error.sent is sent
 
 
+def test_the_last_failure_is_told_and_not_the_first() -> None:
+    refused = httpx.ConnectError("no")
+    refused.__cause__ = ConnectionRefusedError()
+    told = str(failure(Wire(refused, httpx.ConnectTimeout("no")), post()))
+    assert "ConnectTimeout" in told
+    assert "refused" not in told
+
+
 def test_an_attempt_that_may_have_landed_is_not_forgotten_when_a_later_one_is_plainly_refused() -> None:
     for refusal in (httpx.ConnectError(""), httpx.Response(401)):
         wire = Wire(httpx.ReadTimeout(""), refusal)

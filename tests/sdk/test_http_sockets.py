@@ -18,6 +18,7 @@ from tests.sdk.virtual import VirtualClock
 from tests.sdk.wire import get, post
 
 from twoway.sdk import ConnectorError, HttpClient, TellUser, TryLater, make_open_http
+from twoway.sdk.client import open_wire
 from twoway.sdk.http import RetryPolicy
 
 Library = Literal["httpx", "aiohttp"]
@@ -28,6 +29,21 @@ ONCE = RetryPolicy(attempts=1)
 @pytest.fixture(params=["httpx", "aiohttp"])
 def library(request: pytest.FixtureRequest) -> Library:
     return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one, httpx carries the requests whatever was asked for."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_each_library_carries_its_own() -> None:
+    def kind(library: Library) -> str:
+        return type(open_wire(library, connections=1, timeout=1)).__name__
+
+    assert (kind("httpx"), kind("aiohttp")) == ("HttpxWire", "AiohttpWire")
 
 
 def over(
@@ -69,7 +85,7 @@ async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIte
         yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
-        await asyncio.gather(*under_way)
+        await asyncio.wait_for(asyncio.gather(*under_way), 10)
         await server.wait_closed()
 
 
@@ -169,6 +185,54 @@ def test_a_long_header(library: Library) -> None:
     assert over(library, Server(answer(b"{}", f"link: {link}")), call) == link
 
 
+def test_many_headers(library: Library) -> None:
+    many = [f"x-{number}: {number}" for number in range(200)]
+
+    async def call(client: HttpClient) -> str:
+        return (await client.request("GET", "things")).headers["x-199"]
+
+    assert over(library, Server(answer(b"{}", *many)), call) == "199"
+
+
+def test_a_packing_that_was_not_asked_for(library: Library) -> None:
+    with pytest.raises(ConnectorError):
+        over(library, Server(answer(b"\x0b\x02\x80", "content-encoding: br")), get(), retries=ONCE)
+
+
+@pytest.mark.parametrize(
+    ("what", "host"), [("an empty label", "a..b"), ("a label that is too long", f"{'a' * 64}.test")]
+)
+def test_a_host_name_that_is_none(what: str, host: str, library: Library) -> None:
+    async def go() -> None:
+        client = make_open_http(VirtualClock(), account="crm", library=library)(f"https://{host}", rate=1000)
+        try:
+            await client.request("POST", "things", json={})
+        finally:
+            await client.close()
+
+    with pytest.raises(TellUser, match=r"no host named|not an address") as caught:
+        asyncio.run(go())
+    assert what
+    assert caught.value.remedy is not None
+
+
+def test_a_header_that_cannot_be_sent_is_told_as_an_error_of_the_app(library: Library) -> None:
+    async def call(client: HttpClient) -> None:
+        await client.request("PUT", "things", json={}, headers={"if-match": '"a\nb"'})
+
+    with pytest.raises(TryLater, match="was lost"):
+        over(library, Server(answer()), call)
+
+
+def test_the_deadline_is_told_as_what_it_is(library: Library) -> None:
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await _request(reader)
+        await reader.read()
+
+    with pytest.raises(TryLater, match=r"was lost \(TimeoutError\)"):
+        over(library, serve, post(), deadline=0.05, retries=ONCE)
+
+
 def test_a_long_body(library: Library) -> None:
     server = Server(answer())
     body = b"x" * 3_000_000
@@ -251,6 +315,80 @@ def test_a_connection_that_the_server_closes_is_not_used_again(library: Library)
 
     over(library, serve, call)
     assert len(requests) == 2
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(library: Library) -> None:
+    answered, unasked = asyncio.Event(), asyncio.Event()
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await _request(reader)
+        writer.write(answer(b'{"of": %d}' % connections))
+        if connections == 1:
+            await answered.wait()
+            writer.write(answer(b'{"of": "nobody"}'))
+            await writer.drain()
+            unasked.set()
+        await reader.read()
+
+    async def call(client: HttpClient) -> list[Any]:
+        first = (await client.request("GET", "things")).json()
+        answered.set()
+        await unasked.wait()
+        return [first, (await client.request("PUT", "things", json={})).json()]
+
+    assert over(library, serve, call) == [{"of": 1}, {"of": 2}]
+
+
+def test_a_connection_that_the_server_ends_while_we_are_busy_is_not_used(library: Library) -> None:
+    ended = asyncio.Event()
+    connections = 0
+
+    async def call(client: HttpClient) -> Any:
+        await post()(client)
+        await ended.wait()
+        return await post()(client)
+
+    class Hasty(asyncio.Protocol):
+        """Says all at once, and ends: within one turn of the loop, so that the client has not seen the end yet."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal connections
+            connections += 1
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            assert isinstance(self.transport, asyncio.Transport)
+            if b"{" not in data:
+                return
+            self.transport.write(answer())
+            if connections == 1:
+                loop.call_later(0, self.end)
+
+        def end(self) -> None:
+            assert isinstance(self.transport, asyncio.Transport)
+            self.transport.abort()
+            ended.set()
+
+    loop: Any = None
+
+    async def go() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Hasty, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client = make_open_http(VirtualClock(), account="crm", library=library)(f"http://127.0.0.1:{port}", rate=1000)
+        try:
+            await call(client)
+        finally:
+            await client.close()
+            server.close()
+            await server.wait_closed()
+
+    asyncio.run(go())
+    assert connections == 2
 
 
 def test_a_server_that_is_silent(library: Library) -> None:

@@ -210,7 +210,9 @@ class HttpClient:
         try:
             return await self._attempt(call)
         except ConnectorError as error:
-            return await self._repeated(call, error)
+            failure = error
+        # Not within the clause above: whatever fails later would then be told as what has failed first.
+        return await self._repeated(call, failure)
 
     async def _repeated(self, call: _Call, failure: ConnectorError) -> Response:
         """Try again what has failed once: only now, since to be ready for it takes a sixth of a request's time."""
@@ -352,8 +354,8 @@ class HttpClient:
         except NoAddress:
             raise TellUser(f"{call.where}: this is not an address that can be asked") from None
         except (Lost, TimeoutError) as error:
-            cause = error.__cause__ or error
-            raise no_answer(cause, where=call.where, host=self._host, writes=call.writes) from None
+            cause = error.__cause__ if isinstance(error, Lost) else None
+            raise no_answer(cause or error, where=call.where, host=self._host, writes=call.writes) from None
         return Response(status, Headers(pairs), body, url=url, where=call.where, writes=call.writes)
 
 

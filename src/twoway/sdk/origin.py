@@ -109,6 +109,13 @@ def _home(base: str) -> str:
 def stay(base: str, link: str, *, name: str, what: str = "a link") -> str:
     """`link`, resolved against `base` as a browser would (RFC 3986); `TellUser` where it leaves the origin."""
     url = urljoin(f"{base}/", link)
+    found = _split(url)
+    if found is not None and "@" in found[0].netloc:
+        # An HTTP library would send it in place of the account's own.
+        raise TellUser(
+            f"{name}: {origin_of(base)} answered with {what} that holds a login, which was not followed",
+            remedy="Requests carry the login of the account and no other: tell the people who run the app",
+        )
     if not same_origin(base, url):
         raise TellUser(
             f"{name}: {origin_of(base)} answered with {what} to another place"

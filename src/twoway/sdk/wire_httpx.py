@@ -32,7 +32,7 @@ class HttpxWire:
         """See `Wire.send`."""
         try:
             # Made here and not by the client: what that would add is in `headers`, and adding it takes its time.
-            request = httpx.Request(method, url, content=content, headers=headers)
+            request = httpx.Request(method, url, content=content, headers={**headers, "connection": "keep-alive"})
             answer = await self._client.send(request, stream=True)
             try:
                 body = await gathered(answer.aiter_bytes(), most)
@@ -44,7 +44,7 @@ class HttpxWire:
             raise Damaged from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise NoAddress from error
-        except (httpx.TransportError, ConnectionError) as error:
+        except (httpx.TransportError, ConnectionError, ValueError) as error:
             raise Lost from error
         return Answer(answer.status_code, answer.headers.multi_items(), body)
 
