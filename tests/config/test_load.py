@@ -176,6 +176,17 @@ def test_what_is_wrong_is_told_with_its_place(why: str, change: tuple[str, str],
     assert caught.value.exit_code == 2
 
 
+def test_an_http_library_that_is_not_installed(folder: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = folder / "config.yaml"
+    config.write_text(CONFIG + "engine:\n  http: aiohttp\n")
+    assert load(config).settings.engine.http == "aiohttp"
+    monkeypatch.setattr("twoway.config.settings.find_spec", lambda _name: None)
+    (complaint,) = told()
+    assert complaint.endswith(
+        "engine.http: aiohttp is not installed here; valid: `pip install 'twoway[aiohttp]'`, or leave it out"
+    )
+
+
 def test_a_file_that_is_not_there(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"^nowhere\.yaml: cannot be read: No such file or directory$"):
         load(folder / "nowhere.yaml")
