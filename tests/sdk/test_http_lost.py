@@ -32,8 +32,7 @@ def test_a_host_name_that_is_none(what: str, host: str, library: Library) -> Non
 
     with pytest.raises(TellUser, match=r"no host named|not an address") as caught:
         asyncio.run(go())
-    assert what
-    assert caught.value.remedy is not None
+    assert "base_url" in caught.value.remedy, what
 
 
 def test_a_header_that_cannot_be_sent_is_told_as_an_error_of_the_app(library: Library) -> None:

@@ -18,7 +18,6 @@ from tenacity import AsyncRetrying, RetryCallState
 from twoway import __version__
 from twoway.ports import Clock, Limiter
 from twoway.sdk.auth import Auth, NoAuth
-from twoway.sdk.client import open_wire
 from twoway.sdk.errors import ConnectorError, QuotaSpent, TellUser, TryLater
 from twoway.sdk.failures import REDIRECTS, by_status, no_answer, not_connected
 from twoway.sdk.limits import RateLimiter
@@ -26,6 +25,7 @@ from twoway.sdk.origin import check_base, locate, origin_of, shown, stay
 from twoway.sdk.response import AnswerTooLarge, Headers, Response, Unreadable, unreadable
 from twoway.sdk.wire import Damaged, Library, Lost, NoAddress, NotConnected, TooLong
 from twoway.sdk.wire_httpx import address
+from twoway.sdk.wires import open_wire
 
 __all__ = ["Classify", "HttpClient", "RateHint", "RetryPolicy", "make_open_http"]
 
@@ -105,7 +105,7 @@ class HttpClient:
     `base_url` is where the API is; `auth` the login; `limiter` the account's rate limit, `lanes` narrower limits
     within it, by name; `concurrency` how many requests may be under way; `timeout` seconds for connecting and for
     each silence, `deadline` for a whole attempt; `classify` and `read_limits` explain the app's errors and headers.
-    `library` makes the connections; `transport` replaces the network, for tests.
+    `library` carries the requests; `transport` replaces the network, for tests.
     """
 
     def __init__(
@@ -352,7 +352,9 @@ class HttpClient:
         except TooLong:
             raise _too_large(call, self._max_bytes) from None
         except NoAddress:
-            raise TellUser(f"{call.where}: this is not an address that can be asked") from None
+            raise TellUser(
+                f"{call.where}: this is not an address that can be asked", remedy="Check the host name in base_url"
+            ) from None
         except (Lost, TimeoutError) as error:
             cause = error.__cause__ if isinstance(error, Lost) else None
             raise no_answer(cause or error, where=call.where, host=self._host, writes=call.writes) from None

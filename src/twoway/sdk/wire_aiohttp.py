@@ -63,13 +63,14 @@ class AiohttpWire:
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, most: int) -> Answer:
         """See `Wire.send`."""
-        whole = content is None or len(content) <= _SENT_AT_ONCE
+        # A long body in one piece would hold up the loop, and aiohttp warns of it.
+        long = content is not None and len(content) > _SENT_AT_ONCE
         try:
             answer = await self._session().request(
                 method,
                 URL(url, encoded=True),
                 headers=headers,
-                data=content or None if whole else io.BytesIO(content or b""),
+                data=io.BytesIO(content or b"") if long else content or None,
                 allow_redirects=False,
             )
             try:
