@@ -199,7 +199,7 @@ class IgnoresConditions(MemoryConnector):
     """Declares conditional writes, and sends no condition."""
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        return await super().apply([replace(write, version=None) for write in writes])
+        return await super().apply([write._replace(version=None) for write in writes])
 
 
 class SwallowsBlanks(MemoryConnector):
@@ -208,7 +208,7 @@ class SwallowsBlanks(MemoryConnector):
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         filled = [{name: each for name, each in write.changed.items() if each is not None} for write in writes]
         return await super().apply(
-            [replace(write, changed=changed) for write, changed in zip(writes, filled, strict=True)]
+            [write._replace(changed=changed) for write, changed in zip(writes, filled, strict=True)]
         )
 
 
@@ -219,7 +219,7 @@ class WritesWholeRecords(MemoryConnector):
         whole = dict.fromkeys(self.app.fields)
         return await super().apply(
             [
-                replace(write, changed={**whole, **write.changed}) if write.kind is Kind.UPDATE else write
+                write._replace(changed={**whole, **write.changed}) if write.kind is Kind.UPDATE else write
                 for write in writes
             ]
         )
@@ -233,7 +233,7 @@ class CutsLongTexts(MemoryConnector):
             {name: each[:100] if isinstance(each, str) else each for name, each in write.changed.items()}
             for write in writes
         ]
-        return await super().apply([replace(write, changed=each) for write, each in zip(writes, cut, strict=True)])
+        return await super().apply([write._replace(changed=each) for write, each in zip(writes, cut, strict=True)])
 
 
 class NamesTheWrongHolder(MemoryConnector):
@@ -242,7 +242,7 @@ class NamesTheWrongHolder(MemoryConnector):
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         other = min(self.app.records, default=None)
         receipts = await super().apply(writes)
-        return [replace(each, id=other) if each.outcome is Outcome.DUPLICATE else each for each in receipts]
+        return [each._replace(id=other) if each.outcome is Outcome.DUPLICATE else each for each in receipts]
 
 
 class ChangesWhatItIsGiven(MemoryConnector):
@@ -432,7 +432,7 @@ class RepeatsValues(Around):
     async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         receipts = await self._inner.apply(writes)
         return [
-            replace(each, why=f"refused: {write.changed}") if each.outcome is Outcome.REFUSED else each
+            each._replace(why=f"refused: {write.changed}") if each.outcome is Outcome.REFUSED else each
             for each, write in zip(receipts, writes, strict=True)
         ]
 

@@ -63,12 +63,11 @@ def mirrored_resolution(answer: Resolution) -> Resolution:
 
 
 def mirrored_edit(edit: Edit) -> Edit:
-    return replace(edit, side=edit.side.other, rules={name: mirrored_word(rule) for name, rule in edit.rules.items()})
+    return edit._replace(side=edit.side.other, rules={name: mirrored_word(rule) for name, rule in edit.rules.items()})
 
 
 def mirrored_decision(decision: Decision) -> Decision:
-    return replace(
-        decision,
+    return decision._replace(
         edits=tuple(sorted((mirrored_edit(edit) for edit in decision.edits), key=lambda edit: edit.side)),
         bases={side.other: values for side, values in decision.bases.items()},
         conflicts=tuple(

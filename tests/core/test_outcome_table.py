@@ -332,7 +332,7 @@ Deletion = tuple[str, Seen, Seen, Deleting, Ended]
 
 def whatever_the_policy(policy: OnDelete) -> list[Deletion]:
     """What comes before the delete policy."""
-    away = replace(SAME, in_scope=False)
+    away = SAME._replace(in_scope=False)
     return [
         (f"edited: the edit survives, under {policy}", EDITED, GONE, {"delete": policy}, RECREATED),
         (f"edited, and may not be created, under {policy}", EDITED, GONE, {"delete": policy, "create": False}, PARKED),
@@ -344,7 +344,7 @@ def whatever_the_policy(policy: OnDelete) -> list[Deletion]:
             PARKED,
         ),
         (f"out of scope, under {policy}", away, GONE, {"delete": policy}, FROZEN),
-        (f"edited out of scope, under {policy}", replace(EDITED, in_scope=False), GONE, {"delete": policy}, FROZEN),
+        (f"edited out of scope, under {policy}", EDITED._replace(in_scope=False), GONE, {"delete": policy}, FROZEN),
     ]
 
 
@@ -378,7 +378,7 @@ DELETIONS: Final[list[Deletion]] = [
     (
         "the deleted one was out of scope when it was last known",
         SAME,
-        replace(GONE, in_scope=False),
+        GONE._replace(in_scope=False),
         {"delete": OnDelete.DELETE},
         FROZEN,
     ),
@@ -402,20 +402,20 @@ DELETIONS: Final[list[Deletion]] = [
     ("never agreed on, and ignored", seen({"f": "a"}, {}), GONE, {"delete": OnDelete.IGNORE}, UNLINKED),
     (
         "perhaps edited: a field cannot be read",
-        replace(SAME, problems={"g": "?"}),
+        SAME._replace(problems={"g": "?"}),
         GONE,
         {"delete": OnDelete.DELETE},
         PARKED,
     ),
     (
         "perhaps edited, and edits may be deleted",
-        replace(SAME, problems={"g": "?"}),
+        SAME._replace(problems={"g": "?"}),
         GONE,
         {"delete": OnDelete.DELETE, "edited": OnEditedDelete.DELETE},
         removed(Kind.DELETE),
     ),
     ("deleted on both sides", GONE, GONE, {"delete": OnDelete.DELETE}, UNLINKED),
-    ("deleted on both sides, out of scope", replace(GONE, in_scope=False), GONE, {"delete": OnDelete.DELETE}, UNLINKED),
+    ("deleted on both sides, out of scope", GONE._replace(in_scope=False), GONE, {"delete": OnDelete.DELETE}, UNLINKED),
 ]
 
 

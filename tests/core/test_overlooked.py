@@ -1,7 +1,5 @@
 """A choice that the mapping leaves out on purpose is neither value nor problem; that it was there is told."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.core.mappings import at, field, mapping
@@ -37,16 +35,16 @@ def test_whatever_is_overlooked_is_told_wherever_it_stands() -> None:
 def test_a_choice_that_is_overlooked_does_not_keep_its_record_from_being_deleted() -> None:
     """What cannot be read may be an edit; what the mapping leaves out on purpose is none that it asks for."""
     rules = pair(FieldRule(name="f"), FieldRule(name="g"), delete={Side.RIGHT: OnDelete.DELETE})
-    gone = replace(seen({"f": "a"}, {"f": "a"}), life=Life.GONE)
+    gone = seen({"f": "a"}, {"f": "a"})._replace(life=Life.GONE)
     there = seen({"f": "a"}, {"f": "a"})
-    overlooked = reconcile(gone, replace(there, problems={"g": OVERLOOKED}), rules)
+    overlooked = reconcile(gone, there._replace(problems={"g": OVERLOOKED}), rules)
     assert [edit.kind for edit in overlooked.edits] == [Kind.DELETE]
-    unread = reconcile(gone, replace(there, problems={"g": "no choice"}), rules)
+    unread = reconcile(gone, there._replace(problems={"g": "no choice"}), rules)
     assert (unread.action, unread.reason) == (
         Action.PARK,
         "deleted opposite, but unreadable here, so perhaps edited: g",
     )
-    both = reconcile(gone, replace(there, problems={"g": OVERLOOKED, "f": "no text"}), rules)
+    both = reconcile(gone, there._replace(problems={"g": OVERLOOKED, "f": "no text"}), rules)
     assert both.reason.endswith("perhaps edited: f")
 
 

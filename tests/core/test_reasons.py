@@ -1,6 +1,5 @@
 """What people are told of a link that ends, rests or waits for them."""
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -15,8 +14,8 @@ WORDS_BY_SIDE: Final = {"delete", "create"}
 
 REASONS: Final[list[tuple[str, Seen, Seen, dict[str, object]]]] = [
     ("deleted on both sides", GONE, GONE, {}),
-    ("deleted opposite while out of scope", replace(SAME, in_scope=False), GONE, {}),
-    ("deleted opposite while out of scope", SAME, replace(GONE, in_scope=False), {"delete": OnDelete.DELETE}),
+    ("deleted opposite while out of scope", SAME._replace(in_scope=False), GONE, {}),
+    ("deleted opposite while out of scope", SAME, GONE._replace(in_scope=False), {"delete": OnDelete.DELETE}),
     ("deleted on one side, edited on the other", EDITED, GONE, {"edited_delete": OnEditedDelete.REVIEW}),
     ("deleted on one side, edited on the other, and may not be created", EDITED, GONE, {"create": False}),
     ("deleted opposite, kept here", SAME, GONE, {"delete": OnDelete.IGNORE}),
@@ -30,13 +29,13 @@ REASONS: Final[list[tuple[str, Seen, Seen, dict[str, object]]]] = [
     ),
     (
         "deleted opposite, but unreadable here, so perhaps edited: g, h",
-        replace(SAME, problems={"h": "?", "g": "?"}),
+        SAME._replace(problems={"h": "?", "g": "?"}),
         GONE,
         {"delete": OnDelete.ARCHIVE},
     ),
-    ("out of scope", replace(SAME, in_scope=False), SAME, {}),
-    ("left the scope", replace(SAME, in_scope=False), SAME, {"on_leave": OnLeave.UNLINK}),
-    ("both left the scope", *(replace(SAME, in_scope=False),) * 2, {"on_leave": OnLeave.ARCHIVE}),
+    ("out of scope", SAME._replace(in_scope=False), SAME, {}),
+    ("left the scope", SAME._replace(in_scope=False), SAME, {"on_leave": OnLeave.UNLINK}),
+    ("both left the scope", *(SAME._replace(in_scope=False),) * 2, {"on_leave": OnLeave.ARCHIVE}),
 ]
 
 

@@ -45,3 +45,14 @@ def test_fields_that_say_nothing_hold_back_none_of_those_behind_them() -> None:
     decision = reconcile(left, seen({"d": "old"}), rules)
 
     assert [(edit.side, edit.changed) for edit in decision.edits] == [(R, {"d": "new"})]
+
+
+def test_what_is_decided_is_told_by_name_whatever_the_order_in_the_mapping() -> None:
+    rules = pair(*(FieldRule(name=name) for name in ("e", "c", "d", "a", "b")))
+    left = seen({"e": "l", "c": "l", "d": "l", "a": "l", "b": "same"}, dict.fromkeys("abcde", "same"))
+    right = seen({"d": "r", "a": "r"}, dict.fromkeys("abcde", "same"))
+
+    decision = reconcile(left, right, rules)
+
+    assert [list(edit.changed) for edit in decision.edits] == [["c", "e"]]
+    assert [conflict.field for conflict in decision.conflicts] == ["a", "d"]

@@ -21,10 +21,6 @@ def _rules() -> PairRules:
     )
 
 
-def test_fields_are_decided_by_name() -> None:
-    assert [rule.name for rule in _rules().ordered] == ["city", "news", "owner", "phone", "stage"]
-
-
 @pytest.mark.parametrize(
     ("side", "fields"),
     [

@@ -1,6 +1,5 @@
 """Records that leave the scope, were never in it, or of which that cannot be told."""
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -58,7 +57,7 @@ def test_back_in_scope_merges_on_from_the_bases() -> None:
     right = seen({"f": "a", "g": "y"}, {"f": "a", "g": "x"})
 
     assert settle(rules, left, right).action is Action.FREEZE
-    back = settle(rules, replace(left, in_scope=True), right)
+    back = settle(rules, left._replace(in_scope=True), right)
 
     assert [(edit.side, edit.changed) for edit in back.edits] == [(L, {"g": "y"}), (R, {"f": "b"})]
 

@@ -81,7 +81,7 @@ def test_a_first_link_doubles_no_element_for_its_spelling(
     wanted = [one if isinstance(one, Missing) else words(one) for one in (to_left, to_right)]
     assert [answer.left, answer.right, answer.rule] == [*wanted, UNION], why
     assert mirrored_resolution(resolve(RULE, there, here, tolerance=0)) == answer
-    plain = resolve(RULE, here, replace(there, spells={}), tolerance=0)
+    plain = resolve(RULE, here, there._replace(spells={}), tolerance=0)
     assert plain.right != MISSING or plain.left != MISSING
 
 

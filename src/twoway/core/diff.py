@@ -5,11 +5,10 @@ name, reformats a phone) never looks changed, and no clock is asked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
-from twoway.core.model import Instant, Value, Values
+from twoway.core.model import NOTHING, Instant, Value, Values
 
 
 class Missing(Enum):
@@ -30,8 +29,7 @@ class Life(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(NamedTuple):
     """One side of a link as it is known at the moment of deciding.
 
     `values` are what was read last (of a side that was not read, its base). `problems` are the fields that could not
@@ -45,9 +43,9 @@ class Seen:
     life: Life = Life.LIVE
     in_scope: bool = True
     modified: Instant | None = None
-    times: Mapping[str, Instant] = field(default_factory=dict)
-    problems: Mapping[str, str] = field(default_factory=dict)
-    spells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    times: Mapping[str, Instant] = NOTHING
+    problems: Mapping[str, str] = NOTHING
+    spells: Mapping[str, Mapping[str, str]] = NOTHING
 
     def value(self, name: str) -> Value | Missing:
         """The field's value; one that is absent from the payload stands as it was last known."""
@@ -57,8 +55,10 @@ class Seen:
             return self.values[name]
         return self.base.get(name, MISSING)
 
-    def known(self) -> dict[str, Value]:
+    def known(self) -> Values:
         """`value` of every field of which there is one."""
+        if self.values is self.base and not self.problems:
+            return self.base
         known = {**self.base, **self.values}
         for name in self.problems:
             known.pop(name, None)
@@ -82,12 +82,4 @@ def absorb_receipt(seen: Seen, version: str | None, receipt: tuple[str, tuple[st
     if receipt is None or version is None or receipt[0] != version:
         return seen
     stored = {name: seen.values[name] for name in receipt[1] if name in seen.values}
-    return Seen(
-        values=seen.values,
-        base={**seen.base, **stored},
-        life=seen.life,
-        in_scope=seen.in_scope,
-        modified=seen.modified,
-        times=seen.times,
-        problems=seen.problems,
-    )
+    return seen._replace(base={**seen.base, **stored})

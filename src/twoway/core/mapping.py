@@ -55,6 +55,7 @@ class SideMapping:
     __slots__ = (
         "_codecs",
         "_folds",
+        "_kept",
         "_others",
         "_plain",
         "_scope",
@@ -99,6 +100,7 @@ class SideMapping:
         )
         self._others = tuple((name, codec) for name, codec in codecs.items() if name not in plain)
         self._sent_as_is = {name: one.accessor.apps[0] for name, one in plain.items() if one.write is as_it_is}
+        self._kept = frozenset(name for name, _ in self._texts if name in self._sent_as_is)
         self._whole = frozenset(name for name, codec in codecs.items() if codec.accessor.whole)
         self._folds = tuple(tuple((name, fold) for name in key if (fold := kinds[name].fold)) for key in match)
 
@@ -152,7 +154,9 @@ class SideMapping:
         out: dict[str, Raw] = {}
         for name, value in changed.items():
             codec = self._codecs.get(name)
-            if codec is not None:
+            if name in self._sent_as_is:
+                out[self._sent_as_is[name]] = value
+            elif codec is not None:
                 _put(codec, value, out, _NOTHING if current is None else current)
         return out
 
@@ -182,6 +186,11 @@ class SideMapping:
         """Whether writing one of these canonical fields needs the record's current raw values."""
         return not self._whole.isdisjoint(fields)
 
+    def reads_back(self, fields: Iterable[str]) -> bool:
+        """Whether each of these canonical fields is read just as it was written, from an app that stores what it is
+        sent."""
+        return self._kept.issuperset(fields)
+
     def app_fields(self, field: str) -> tuple[str, ...]:
         """The app's fields that hold a canonical field; none where it does not live on this side."""
         codec = self._codecs.get(field)
@@ -195,6 +204,8 @@ class SideMapping:
         """Whether a record that was read belongs to the pair, as far as can be told: a scope that cannot be read is no
         reason to take it for one that has left it. What its payload leaves out stands as in `base`."""
         values, problems, overlooked = decoded
+        if self._scope is None:
+            return True
         if not self.scope_fields.isdisjoint(problems):
             return True
         return self.in_scope({**base, **dict.fromkeys(overlooked), **values})

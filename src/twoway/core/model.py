@@ -11,8 +11,9 @@ Instants are integers: milliseconds since the Unix epoch, UTC.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 Value = None | bool | int | str | list[Any] | dict[str, Any]
@@ -29,6 +30,9 @@ RawValues = Mapping[str, Raw]
 
 Instant = int
 """Milliseconds since the Unix epoch, UTC."""
+
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+"""An empty mapping that nobody can fill."""
 
 MARKER: Final = "twoway:marker"
 """The pseudo-field by which `Connector.find` looks up the operation id that was sent along with a create."""
@@ -130,8 +134,7 @@ class Kind(StrEnum):
     ARCHIVE = "archive"
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One write, in the app's own field names.
 
     `changed` holds only the fields to set; `None` clears one. `previous` holds what the app is believed to store in
@@ -144,8 +147,8 @@ class Write:
     operation: str
     kind: Kind
     id: str | None = None
-    changed: RawValues = field(default_factory=dict)
-    previous: RawValues = field(default_factory=dict)
+    changed: RawValues = NOTHING
+    previous: RawValues = NOTHING
     version: str | None = None
     key: tuple[str, Raw] | None = None
 
@@ -168,8 +171,7 @@ class Outcome(StrEnum):
     """The answer was lost: it may have been written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """An app's answer to one `Write`.
 
     After `done`, `record` is what the app stored *as this very write's own answer*, never a later read; or else

@@ -11,12 +11,12 @@ answers; the outcome table of the design is this file, top to bottom:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from twoway.core.diff import MISSING, OVERLOOKED, Life, Missing, Seen
-from twoway.core.model import Kind, Side, Value, Values
+from twoway.core.model import NOTHING, Kind, Side, Value, Values
 from twoway.core.resolve import MERGED, OPTED_OUT, UNION, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules, Shape
 
@@ -53,8 +53,7 @@ class FieldConflict:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """What one side is to be told. `rules` says why, by field; `expect` is what that side is believed to store now.
 
     `given` holds the other side's values that this write carries over: they become its base when the write is done.
@@ -65,11 +64,11 @@ class Edit:
 
     side: Side
     kind: Kind
-    changed: Values = field(default_factory=dict)
-    expect: Values = field(default_factory=dict)
-    given: Values = field(default_factory=dict)
-    deltas: Mapping[str, tuple[list[str], list[str]]] = field(default_factory=dict)
-    rules: Mapping[str, str] = field(default_factory=dict)
+    changed: Values = NOTHING
+    expect: Values = NOTHING
+    given: Values = NOTHING
+    deltas: Mapping[str, tuple[list[str], list[str]]] = NOTHING
+    rules: Mapping[str, str] = NOTHING
 
     @property
     def empties(self) -> bool:
@@ -77,13 +76,12 @@ class Edit:
         return any(value is None and self.expect.get(name) is not None for name, value in self.changed.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What to do for one link. `bases` move at once; the bases of written fields move with the write's receipt."""
 
     action: Action = Action.KEEP
     edits: tuple[Edit, ...] = ()
-    bases: Mapping[Side, Values] = field(default_factory=dict)
+    bases: Mapping[Side, Values] = NOTHING
     conflicts: tuple[FieldConflict, ...] = ()
     reason: str = ""
 
@@ -191,12 +189,9 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
     bases: dict[Side, dict[str, Value]] = {Side.LEFT: {}, Side.RIGHT: {}}
     conflicts: list[FieldConflict] = []
     here, there = left.known(), right.known()
-    for rule in rules.ordered:
-        name = rule.name
-        one, two = here.get(name, MISSING), there.get(name, MISSING)
-        if one == two == left.base.get(name, MISSING) == right.base.get(name, MISSING):
-            # As in most fields of most records: nothing was changed, and the two agree.
-            continue
+    # Of most fields of most records nothing is to be decided: nothing was changed, and the two agree.
+    for name in sorted(_not_the_same(left.base, right.base, here, there) & rules.fields.keys()):
+        rule, one, two = rules.fields[name], here.get(name, MISSING), there.get(name, MISSING)
         if rule.direction is Direction.ONE_SIDE:
             _move(bases, name, one, left, two, right)
             continue
@@ -216,10 +211,20 @@ def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Ve
         else:
             _draft(name, answer, one, two, edits)
     return Decision(
-        edits=tuple(draft.edit() for draft in edits.values() if draft.changed),
+        edits=tuple([draft.edit() for draft in edits.values() if draft.changed]),
         bases={side: moved for side, moved in bases.items() if moved},
         conflicts=tuple(conflicts),
     )
+
+
+def _not_the_same(values: Values, *others: Values) -> set[str]:
+    """The fields that are not in all of these, or not with the same value."""
+    names: set[str] = set()
+    for other in others:
+        if other != values:
+            names.update(name for name, value in other.items() if name not in values or values[name] != value)
+            names.update(values.keys() - other.keys())
+    return names
 
 
 def _move(
@@ -249,15 +254,17 @@ class _Draft:
 
 def _draft(name: str, answer: Resolution, left: Value, right: Value, edits: dict[Side, _Draft]) -> None:
     """Note what a resolution writes. A field may be written on both sides at once: a merged set, a person's verdict."""
-    for side, here, there in ((Side.LEFT, left, right), (Side.RIGHT, right, left)):
-        value = answer.on(side)
+    for side, value, opposite, here, there in (
+        (Side.LEFT, answer.left, answer.right, left, right),
+        (Side.RIGHT, answer.right, answer.left, right, left),
+    ):
         if isinstance(value, Missing):
             continue
         draft = edits[side]
         draft.changed[name] = value
         draft.expect[name] = here
         draft.rules[name] = answer.rule
-        if answer.on(side.other) is MISSING:
+        if opposite is MISSING:
             draft.given[name] = there
         elif answer.rule in (MERGED, UNION):
             was, now = set(elements(here)), set(elements(value))

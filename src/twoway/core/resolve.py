@@ -5,12 +5,12 @@ write on the right (`MISSING` for "leave it"), by which rule, and whether a pers
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from twoway.core.diff import MISSING, Missing
-from twoway.core.model import Instant, Side, Value
+from twoway.core.model import NOTHING, Instant, Side, Value
 from twoway.core.rules import Blank, Drift, FieldRule, Policy, Shape, Start
 
 OPTED_IN: Final = "in"
@@ -25,8 +25,7 @@ UNION: Final = "union"
 """The rule of a set that both sides had before they were linked."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldView:
+class FieldView(NamedTuple):
     """One side's value of a field, the base of that side, and when a person changed it, where that is known.
 
     `spells`: as what this side stores an element of the other side's set, where that is something else.
@@ -35,7 +34,7 @@ class FieldView:
     value: Value
     base: Value | Missing
     time: Instant | None = None
-    spells: Mapping[str, str] = field(default_factory=dict)
+    spells: Mapping[str, str] = NOTHING
 
     @property
     def changed(self) -> bool:
@@ -55,8 +54,7 @@ class Verdict:
         return left in (self.left, self.value) and right in (self.right, self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What each side should now be made to hold; `MISSING` leaves a side as it is."""
 
     left: Value | Missing = MISSING
@@ -81,7 +79,8 @@ def resolve(
         return _both(rule, left, right, verdict.value, DECIDED)
     if left.base is MISSING or right.base is MISSING:
         return _start(rule, left, right, tolerance)
-    if not left.changed and not right.changed:
+    left_changed, right_changed = left.changed, right.changed
+    if not left_changed and not right_changed:
         return Resolution(rule="held")
     if rule.shape is Shape.CONSENT:
         return _consent(rule, left, right)
@@ -93,9 +92,9 @@ def resolve(
         return kept
     if rule.shape is Shape.SET:
         return _merge_sets(left, right)
-    if left.changed and right.changed:
+    if left_changed and right_changed:
         return _conflict(rule, left, right, tolerance)
-    return _write(Side.RIGHT, left.value, "changed") if left.changed else _write(Side.LEFT, right.value, "changed")
+    return _write(Side.RIGHT, left.value, "changed") if left_changed else _write(Side.LEFT, right.value, "changed")
 
 
 def _write(side: Side, value: Value | Missing, rule: str) -> Resolution:

@@ -149,8 +149,6 @@ class PairRules:
     on_leave: OnLeave = OnLeave.KEEP
     guard: GuardRules = field(default_factory=GuardRules)
     tolerance: int = 2_000
-    ordered: tuple[FieldRule, ...] = field(init=False, repr=False, compare=False)
-    """The rules of the fields, by name: what is decided of a link is told in this order."""
     created: Mapping[Side, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     """The fields with which a record may be created on a side; of a consent only an opt-out."""
     consents: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -165,6 +163,6 @@ class PairRules:
         consents = tuple(rule.name for rule in ordered if rule.shape is Shape.CONSENT)
         shared = frozenset(rule.name for rule in ordered if rule.direction is not Direction.ONE_SIDE)
         sets = tuple(rule.name for rule in ordered if rule.shape is Shape.SET and rule.direction is Direction.BOTH)
-        derived = {"ordered": ordered, "created": created, "consents": consents, "sets": sets, "shared": shared}
+        derived = {"created": created, "consents": consents, "sets": sets, "shared": shared}
         for name, value in derived.items():
             object.__setattr__(self, name, value)

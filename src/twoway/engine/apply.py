@@ -6,7 +6,6 @@ looked up before anything is sent again.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from math import ceil
 
 from twoway.core.mapping import Decoded
@@ -259,7 +258,7 @@ def _narrowed(run: Run, operation: StagedOperation, answer: Fetched | None) -> S
     }
     if not ours or ours == edit.expect:
         return operation
-    return operation._replace(edit=replace(edit, changed={name: edit.changed[name] for name in ours}, expect=ours))
+    return operation._replace(edit=edit._replace(changed={name: edit.changed[name] for name in ours}, expect=ours))
 
 
 def _source_moved(run: Run, operation: StagedOperation, answer: Fetched | None) -> str | None:
@@ -337,7 +336,9 @@ def _previous(run: Run, side: Side, operation: StagedOperation, current: RawValu
     if current is not None:
         return current
     mapping = run.mapping(side)
-    known = {name: value for name, value in operation.edit.expect.items() if not mapping.needs_current([name])}
+    known = operation.edit.expect
+    if mapping.needs_current(known):
+        known = {name: value for name, value in known.items() if not mapping.needs_current([name])}
     try:
         return mapping.encode(known, None)
     except Invalid:

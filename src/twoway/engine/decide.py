@@ -5,12 +5,11 @@ cycle staged and did not send plays no part.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from twoway.core.diff import OVERLOOKED, Life, Seen, absorb_receipt
 from twoway.core.mapping import Decoded
 from twoway.core.match import Holder, Proposal, propose
-from twoway.core.model import SIDES, Instant, Kind, Side, Values
+from twoway.core.model import NOTHING, SIDES, Instant, Kind, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
@@ -139,7 +138,7 @@ def _is_known(run: Run, link: Link, side: Side) -> bool:
     base = link.bases[side]
     if not run.pair.mapping.rules.shared <= base.keys():
         return False
-    return link.fps[side] == run.mapping(side).fingerprint(Decoded(dict(base), {}))
+    return link.fps[side] == run.mapping(side).fingerprint(Decoded(base, NOTHING))
 
 
 def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
@@ -153,8 +152,8 @@ def _without_forms(run: Run, link: Link, decision: Decision) -> Decision:
         bases[edit.side].update({name: edit.expect[name] for name in forms})
         left = [{k: v for k, v in part.items() if k not in forms} for part in (edit.changed, edit.expect, edit.given)]
         if left[0]:
-            edits.append(replace(edit, changed=left[0], expect=left[1], given=left[2]))
-    return replace(decision, edits=tuple(edits), bases=bases)
+            edits.append(edit._replace(changed=left[0], expect=left[1], given=left[2]))
+    return decision._replace(edits=tuple(edits), bases=bases)
 
 
 def _was_put_back(run: Run, link: Link, edit: Edit, name: str) -> bool:
@@ -188,9 +187,9 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
         base=base,
         in_scope=mapping.admits(Decoded(row.values, row.problems, row.overlooked), base),
         modified=None if ours else row.modified,
-        times={name: at for name, at in row.times.items() if name not in own_fields},
+        times={name: at for name, at in row.times.items() if name not in own_fields} if row.times else NOTHING,
         # What is overlooked is not written over, either.
-        problems={**dict.fromkeys(row.overlooked, OVERLOOKED), **row.problems},
+        problems={**dict.fromkeys(row.overlooked, OVERLOOKED), **row.problems} if row.overlooked else row.problems,
     )
     return absorb_receipt(seen, row.version, receipt)
 
@@ -199,7 +198,8 @@ def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: 
     link, observed = pending
     store, pair = run.store, run.pair
     bases = {side: seen[side].base for side in SIDES}
-    bases |= {side: {**bases[side], **moved} for side, moved in decision.bases.items()}
+    if decision.bases:
+        bases |= {side: {**bases[side], **moved} for side, moved in decision.bases.items()}
     if any(bases[side] is not link.bases[side] and bases[side] != link.bases[side] for side in SIDES):
         decided.bases.append((link.id, bases))
     if any(edit.kind is Kind.CREATE for edit in decision.edits):
@@ -255,10 +255,9 @@ def _is_there_already(run: Run, pending: Pending, decision: Decision) -> bool:
 
 def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, int | None]:
     """What the link's fingerprints are once all that is decided is done; `None` where a field could not be read."""
-    rows = {side: observed[side] for side in SIDES}
     return {
-        side: link.fps[side] if row is None else None if row.problems or row.overlooked else row.fp
-        for side, row in rows.items()
+        side: link.fps[side] if (row := observed[side]) is None else None if row.problems or row.overlooked else row.fp
+        for side in SIDES
     }
 
 

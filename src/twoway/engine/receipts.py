@@ -4,9 +4,10 @@ An operation that closes in any state but `done` leaves its records observed. On
 moves a base: its own answer, a read at the version it produced, or the form in which the app is known to store it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from twoway.core.model import Fetched, Kind, Outcome, Receipt, Record, Side, Value, Values
+from twoway.core.model import Fetched, Kind, Outcome, Receipt, Record, Side, Values
 from twoway.core.plan import State
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import settle
@@ -182,13 +183,17 @@ def _done(run: Run, answered: Sequence[tuple[StagedOperation, Receipt]]) -> None
 
 def note_done(run: Run, done: Sequence[Done], reason: str | None = None) -> None:
     """These operations took effect, and are closed."""
-    store = run.store
-    store.operations.done([(one.operation.id, one.record_id) for one in done], run.now, reason)
-    for one in done:
-        run.counts[f"{one.operation.edit.kind}d {one.operation.side}"] += 1
+    operations, now = run.store.operations, run.now
+    made = [(one.operation.id, one.record_id) for one in done if one.operation.edit.kind is Kind.CREATE]
+    if made:
+        operations.made(made, now, reason)
+    if len(made) < len(done):
+        operations.done([one.operation.id for one in done if one.operation.edit.kind is not Kind.CREATE], now, reason)
+    for (kind, side), number in Counter((one.operation.edit.kind, one.operation.side) for one in done).items():
+        run.counts[f"{kind}d {side}"] += number
 
 
-def _stored(run: Run, operation: StagedOperation, record: Record | None) -> dict[str, Value]:
+def _stored(run: Run, operation: StagedOperation, record: Record | None) -> Values:
     """What the app now holds in the written fields, as far as the write's own answer or the known form say."""
     changed = operation.edit.changed
     mapping = run.mapping(operation.side)
@@ -198,17 +203,21 @@ def _stored(run: Run, operation: StagedOperation, record: Record | None) -> dict
     return normal(run, operation.side, changed)
 
 
-def normal(run: Run, side: Side, values: Values) -> dict[str, Value]:
+def normal(run: Run, side: Side, values: Values) -> Values:
     """Canonical values as the app is known to store them."""
     mapping = run.mapping(side)
     plain = values
     if mapping.needs_current(values):
         plain = {name: value for name, value in values.items() if not mapping.needs_current([name])}
-    decoded = mapping.decode(run.app(side).normal(mapping.encode_new(plain)))
+    sent = mapping.encode_new(plain)
+    kept = run.app(side).normal(sent)
+    if kept is sent and mapping.reads_back(values):
+        return values
+    decoded = mapping.decode(kept)
     return {name: decoded.values.get(name, value) if value is not None else None for name, value in values.items()}
 
 
-def holds(run: Run, operation: StagedOperation, answer: Fetched) -> dict[str, Value] | None:
+def holds(run: Run, operation: StagedOperation, answer: Fetched) -> Values | None:
     """What was sent, in the form in which the app stores it, if the record holds just that."""
     if not isinstance(answer, Record):
         return None

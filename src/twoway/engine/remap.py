@@ -7,7 +7,6 @@ links lead nowhere: then nothing is done at all.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -126,8 +125,7 @@ def _still(edit: Edit, fields: Mapping[Side, Collection[str]], keys: Collection[
     either = there.union(fields[edit.side.other])
     if edit.kind is Kind.CREATE and not there.isdisjoint(edit.changed.keys() & keys):
         there.update(edit.changed)
-    return replace(
-        edit,
+    return edit._replace(
         changed=_but(edit.changed, there),
         expect=_but(edit.expect, there),
         given=_but(edit.given, either),

@@ -46,6 +46,13 @@ def is_our_own(run: Run, side: Side, receipt: tuple[str, Sequence[str]], row: Ob
     return row.modified is None or row.modified <= int(version.removeprefix(_UNTOLD)) + slack
 
 
+def _form(operation: StagedOperation, stored: Values) -> Values:
+    """How the app stored what it was sent, where that is something else: an undo must tell it from what a person made
+    of it."""
+    changed = operation.edit.changed
+    return {} if stored is changed else {name: value for name, value in stored.items() if value != changed.get(name)}
+
+
 # -- creates
 
 
@@ -66,9 +73,8 @@ def created(run: Run, done: Sequence[Done]) -> None:
         given = operation.edit.given
         blanks = {name: None for name, value in given.items() if value is None and mapping.app_fields(name)}
         base: Values = {**blanks, **stored}
-        if differing := {name: value for name, value in stored.items() if value != operation.edit.changed.get(name)}:
-            # How the app stored it: an undo must tell that from what a person made of it.
-            formed.append((operation.id, differing))
+        if form := _form(operation, stored):
+            formed.append((operation.id, form))
         sighting = seen.get(from_id)
         new = NewLink(
             {target: record_id, giver: from_id},
@@ -97,7 +103,7 @@ def created(run: Run, done: Sequence[Done]) -> None:
 
 def updated(run: Run, done: Sequence[Done]) -> None:
     """The bases of the written fields move; what was seen of both records is settled, unless more is to be done."""
-    links = run.store.links.many({one.operation.link for one in done if one.operation.link is not None})
+    links = run.store.observations.beside({one.operation.link for one in done if one.operation.link is not None})
     first: dict[int, Done] = {}
     later: list[Done] = []
     for one in done:
@@ -106,13 +112,17 @@ def updated(run: Run, done: Sequence[Done]) -> None:
         elif one.operation.link in links:
             first[one.operation.link] = one
     if first:
-        _move(run, [(links[number], one) for number, one in first.items()])
+        seen: dict[Side, dict[str, Sighting]] = {side: {} for side in SIDES}
+        for link, sighted in links.values():
+            for side, sighting in sighted.items():
+                seen[side][link.ids[side]] = sighting
+        _move(run, [(links[number][0], one) for number, one in first.items()], seen)
     if later:
         updated(run, later)
 
 
-def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
-    """The same for writes to one side, of a link each."""
+def _move(run: Run, rows: Sequence[tuple[Link, Done]], seen: Mapping[Side, Mapping[str, Sighting]]) -> None:
+    """The same for writes to one side, of a link each; `seen` is what waits to be settled of their records, by id."""
     store, pair = run.store, run.pair
     side = rows[0][1].operation.side
     mapping = run.mapping(side)
@@ -131,9 +141,8 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
             mine = {name: judged[name] for name in decided if name not in edit.given and name in judged}
             moved[side.other].update(mine)
         now = {of: {**link.bases[of], **moved[of]} for of in SIDES}
-        differing = {name: value for name, value in stored.items() if value != edit.changed.get(name)}
-        if differing:
-            formed.append((operation.id, differing))
+        if form := _form(operation, stored):
+            formed.append((operation.id, form))
         # Of a set that is merged on both sides, this write stored its own part only: the rest is still to be carried
         # over.
         receipt = written(run, version, edit.changed.keys() - edit.deltas.keys())
@@ -156,7 +165,6 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]]) -> None:
     store.operations.stored(formed)
     if keys:
         store.links.set_keys(pair.id, side, keys)
-    seen = {of: store.observations.sightings(pair.id, of, [link.ids[of] for link, _ in rows]) for of in SIDES}
     free = _release(run, side, rows, seen)
     gave = _given(side.other, free, seen[side.other])
     store.links.wrote(side, [one._replace(gave=gave.get(one.link)) for one in written_to])

@@ -5,7 +5,6 @@ before they were linked had one, and not two. Only what the connector declares i
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from twoway.core.diff import Life, Seen
 from twoway.core.model import SIDES, Side, Values
@@ -23,7 +22,7 @@ def spelt(run: Run, seen: Mapping[Side, Seen]) -> Mapping[Side, Seen]:
     if not names or any(one.life is not Life.LIVE for one in seen.values()):
         return seen
     return {
-        side: replace(seen[side], spells={name: _forms(run, side, name, seen[side.other]) for name in names})
+        side: seen[side]._replace(spells={name: _forms(run, side, name, seen[side.other]) for name in names})
         for side in SIDES
     }
 

@@ -74,13 +74,6 @@ class Links:
         """Live links of the pair."""
         return int(self._db.one("SELECT count(*) FROM link WHERE pair = ?", (pair,)))
 
-    def many(self, ids: Iterable[int]) -> dict[int, Link]:
-        """The links that still live, by id."""
-        rows = self._db.run(
-            f"SELECT {LINK_COLUMNS} FROM json_each(?) n CROSS JOIN link l ON l.id = n.value", (dumps(sorted(ids)),)
-        )
-        return {row[0]: link_row(row) for row in rows}
-
     def add(self, pair: int, new: NewLink, now: Instant) -> int:
         """Link two records. Their marks and parkings end."""
         self.add_all(pair, [new], now)

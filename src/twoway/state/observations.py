@@ -163,6 +163,17 @@ class Observations:
         ).fetchone()
         return None if row is None else observation_row(row)
 
+    def beside(self, links: Iterable[int]) -> dict[int, tuple[Link, dict[Side, Sighting]]]:
+        """The links that still live, by id, with what waits to be settled of either record."""
+        rows = self._db.run(
+            f"SELECT {LINK_COLUMNS}, o.rev, o.fp, o.version, o.seen_at, x.rev, x.fp, x.version, x.seen_at "
+            "FROM json_each(?) n CROSS JOIN link l ON l.id = n.value "
+            "LEFT JOIN observation o ON o.pair = l.pair AND o.side = 'left' AND o.record_id = l.left_id "
+            "LEFT JOIN observation x ON x.pair = l.pair AND x.side = 'right' AND x.record_id = l.right_id",
+            (dumps(sorted(links)),),
+        )
+        return {row[0]: (link_row(row), _sighted(row[LINK_WIDTH:])) for row in rows}
+
     def sightings(self, pair: int, side: Side, record_ids: Iterable[str]) -> dict[str, Sighting]:
         """What waits to be settled of these records, without their values, by id."""
         rows = self._db.run(
@@ -325,6 +336,11 @@ class Observations:
             )
             missing.update(record_id for number, record_id in linked if number not in listed)
         return sorted(missing)
+
+
+def _sighted(row: Sequence[Any]) -> dict[Side, Sighting]:
+    """What was seen of either side, from the columns of a sighting twice."""
+    return {side: Sighting(*row[at : at + 4]) for side, at in ((Side.LEFT, 0), (Side.RIGHT, 4)) if row[at] is not None}
 
 
 def _problems_text(row: Observation) -> str | None:

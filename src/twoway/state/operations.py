@@ -215,11 +215,18 @@ class Operations:
             [(state.value, now, reason, int(in_doubt), operation) for operation in ids],
         )
 
-    def done(self, rows: Iterable[tuple[int, str | None]], now: Instant, reason: str | None = None) -> None:
-        """Operations took effect, on these records."""
+    def done(self, ids: Iterable[int], now: Instant, reason: str | None = None) -> None:
+        """Operations took effect on the records that they were for."""
+        self._db.run(
+            "UPDATE operation SET state = 'done', closed_at = ?, reason = ? "
+            "WHERE id IN (SELECT n.value FROM json_each(?) n)",
+            (now, reason, dumps(list(ids))),
+        )
+
+    def made(self, rows: Iterable[tuple[int, str]], now: Instant, reason: str | None = None) -> None:
+        """Creates took effect: these records are theirs."""
         self._db.many(
-            "UPDATE operation SET state = 'done', closed_at = ?, reason = ?, record_id = coalesce(?, record_id) "
-            "WHERE id = ?",
+            "UPDATE operation SET state = 'done', closed_at = ?, reason = ?, record_id = ? WHERE id = ?",
             [(now, reason, record_id, operation) for operation, record_id in rows],
         )
 
@@ -322,8 +329,9 @@ class Operations:
 
     def sent(self, ids: Iterable[int], now: Instant) -> None:
         """From now on these may take effect: what they replace is in the history."""
-        self._db.many(
-            "UPDATE operation SET state = 'sent', sent_at = ? WHERE id = ?", [(now, operation) for operation in ids]
+        self._db.run(
+            "UPDATE operation SET state = 'sent', sent_at = ? WHERE id IN (SELECT n.value FROM json_each(?) n)",
+            (now, dumps(list(ids))),
         )
 
     def lost(self, ids: Iterable[int], now: Instant) -> None:

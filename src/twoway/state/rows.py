@@ -1,17 +1,15 @@
 """The rows that the engine works with, decoded."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from twoway.core.model import Instant, Kind, Side, Value, Values
+from twoway.core.model import NOTHING, Instant, Kind, Side, Value, Values
 from twoway.core.reconcile import Edit
 
 _SIDES: Final = {side.value: side for side in Side}
 _KINDS: Final = {kind.value: kind for kind in Kind}
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def dumps(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from twoway.core.model import Instant, Kind, Raw, RawValues, Side, Value
 from twoway.core.rules import FieldRule, Shape
-from twoway.state.rows import OPERATION_COLUMNS, Link, StagedOperation, operation_row
+from twoway.state.rows import LINK_COLUMNS, OPERATION_COLUMNS, Link, StagedOperation, link_row, operation_row
 from twoway.testing.memory import Change, MemoryApp
 from twoway.testing.samples import settled
 from twoway.testing.scenarios import History
@@ -53,9 +53,8 @@ class Ledger:
     @cached_property
     def links(self) -> list[Link]:
         """All of them."""
-        world = self.found.world
-        ids = [row[0] for row in world.store.db.run("SELECT id FROM link")]
-        return list(world.store.links.many(ids).values())
+        rows = self.found.world.store.db.run(f"SELECT {LINK_COLUMNS} FROM link l ORDER BY l.id")  # noqa: S608 - a constant
+        return list(map(link_row, rows))
 
     @cached_property
     def kept(self) -> set[tuple[Side, str, str, str]]:

@@ -24,7 +24,7 @@ from twoway.engine.cycle import Ending, Kind
 from twoway.engine.run import Tuning
 from twoway.engine.undo import plan_undo, run_undo
 from twoway.state.attention import ConflictRow
-from twoway.state.rows import OPERATION_COLUMNS, operation_row
+from twoway.state.rows import LINK_COLUMNS, OPERATION_COLUMNS, link_row, operation_row
 from twoway.testing.memory import DuplicateKey, MemoryApp, RefusedValue
 from twoway.testing.scenarios import CONSENT, OUT, SEGMENT, TAGS, TEXTS, Scenario, scenario
 from twoway.testing.world import World
@@ -234,8 +234,7 @@ class Quiet:
 
     def _told(self) -> Told:
         world, pair = self.world, self.world.pair.id
-        ids = [row[0] for row in world.store.db.run("SELECT id FROM link")]
-        links = world.store.links.many(ids).values()
+        links = list(map(link_row, world.store.db.run(f"SELECT {LINK_COLUMNS} FROM link l ORDER BY l.id")))  # noqa: S608 - a constant
         rows = world.store.db.run(f"SELECT {OPERATION_COLUMNS} FROM operation p")  # noqa: S608 - a constant
         done = [one for one in map(operation_row, rows) if one.state == State.DONE.value]
         return {

@@ -39,7 +39,7 @@ IN_DOUBT: Final = "p.state IN ('sent', 'unknown')"
 
 def as_if_written(before: Any, left: Seen, right: Seen, *more: Any) -> Any:
     if not left.base and not right.base:
-        left, right = replace(left, base=left.values), replace(right, base=right.values)
+        left, right = left._replace(base=left.values), right._replace(base=right.values)
     return before(left, right, *more)
 
 
@@ -82,7 +82,7 @@ async def read_afterwards(before: Any, run: Run, side: Side, writes: Sequence[Wr
 def at_any_version(seen: Seen, _version: str | None, receipt: tuple[str, tuple[str, ...]] | None) -> Seen:
     """Whatever the fields show that we wrote is the app's own form of it, at whichever version."""
     stored = {} if receipt is None else {name: seen.values[name] for name in receipt[1] if name in seen.values}
-    return replace(seen, base={**seen.base, **stored})
+    return seen._replace(base={**seen.base, **stored})
 
 
 def as_sent(_run: Run, operation: StagedOperation, _record: Record | None) -> dict[str, Any]:
@@ -121,12 +121,12 @@ def in_doubt_too(before: Any, self: Observations, *args: Any) -> Any:
 
 def its_own_time(before: Any, run: Run, link: Any, side: Side, row: Any) -> Seen:
     seen: Seen = before(run, link, side, row)
-    return seen if row is None else replace(seen, modified=row.modified)
+    return seen if row is None else seen._replace(modified=row.modified)
 
 
 def held_back(before: Any, *args: Any) -> Any:
     found = before(*args)
-    return replace(found, edits=()) if found.conflicts else found
+    return found._replace(edits=()) if found.conflicts else found
 
 
 def left_wins(before: Any, rule: Any, left: Any, right: Any, **more: Any) -> Any:
@@ -142,7 +142,7 @@ def left_wins(before: Any, rule: Any, left: Any, right: Any, **more: Any) -> Any
 
 def blank_is_absent(before: Any, *args: Any) -> Any:
     seen = before(*args)
-    return replace(seen, values={name: value for name, value in seen.values.items() if value is not None})
+    return seen._replace(values={name: value for name, value in seen.values.items() if value is not None})
 
 
 def opts_in(before: Any, rule: Any, left: Any, right: Any) -> Any:

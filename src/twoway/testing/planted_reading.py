@@ -120,7 +120,7 @@ def marks_nothing(_before: Any, self: Links, pair: int, marks: Any, _now: int) -
 
 
 def never_edited(before: Any, side: Side, gone: Seen, survivor: Seen, rules: Any) -> Any:
-    return before(side, gone, replace(survivor, base=survivor.values), rules)
+    return before(side, gone, survivor._replace(base=survivor.values), rules)
 
 
 READING: Final = (

@@ -3,7 +3,6 @@
 # ruff: noqa: SLF001 - a fault is planted just where the engine keeps things to itself
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from twoway.core.model import Kind, Record, Side
@@ -71,10 +70,10 @@ def history_late(into: Plant) -> None:
             waiting.pop(one, None)
         lost(self, ids, now)
 
-    def lands(self: Operations, rows: Sequence[tuple[int, str | None]], *more: Any) -> None:
-        told = [(waiting.pop(one), one) for one, _ in rows if one in waiting]
+    def lands(self: Operations, ids: Sequence[int], *more: Any) -> None:
+        told = [(waiting.pop(one), one) for one in ids if one in waiting]
         self._db.many("UPDATE operation SET edit = ? WHERE id = ?", told)
-        done(self, rows, *more)
+        done(self, ids, *more)
 
     into.put(Operations, "sent", leaves)
     into.put(Operations, "lost", loses)
@@ -83,16 +82,16 @@ def history_late(into: Plant) -> None:
 
 def whole_record(before: Any, run: Run, side: Side, operation: StagedOperation, target: Record | None) -> Any:
     write = before(run, side, operation, target)
-    return replace(write, changed={"note": None, **write.changed})
+    return write._replace(changed={"note": None, **write.changed})
 
 
 def unconditional(before: Any, *args: Any) -> Any:
-    return replace(before(*args), version=None)
+    return before(*args)._replace(version=None)
 
 
 def as_a_word(before: Any, *args: Any) -> Any:
     write = before(*args)
-    return replace(write, changed={name: "None" if value is None else value for name, value in write.changed.items()})
+    return write._replace(changed={name: "None" if value is None else value for name, value in write.changed.items()})
 
 
 async def filled_in_anew(before: Any, run: Run, side: Side, batch: Sequence[StagedOperation]) -> Ready:
@@ -107,7 +106,7 @@ async def filled_in_anew(before: Any, run: Run, side: Side, batch: Sequence[Stag
             return operation
         values, edit = run.mapping(side.other).decode(now.values).values, operation.edit
         fresh = {name: values[name] for name in edit.given if name in values}
-        return operation._replace(edit=replace(edit, changed={**edit.changed, **fresh}))
+        return operation._replace(edit=edit._replace(changed={**edit.changed, **fresh}))
 
     return [(freshest(operation), target) for operation, target in ready]
 
