@@ -2,7 +2,7 @@
 
     recover     what was in flight when the last cycle ended
     remap       where another mapping is in force: what still means the same
-    observe     both sides, up to a fixed cut
+    observe     both sides, up to a fixed cut; what is plain is decided while the next answer is on its way
     look up     the writes of which the answer was lost
     decide      match, diff, reconcile: the pure core, window by window
     guard       the totals of the complete plan
@@ -19,7 +19,7 @@ from twoway.core.guard import judge
 from twoway.core.model import Kind as Write
 from twoway.core.model import Side
 from twoway.core.plan import State, Totals
-from twoway.engine import apply, decide, observe, recover, remap
+from twoway.engine import ahead, apply, decide, observe, recover, remap
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError, TellUser
@@ -98,13 +98,14 @@ async def _steps(run: Run, kind: Kind, *, full: bool, write: bool) -> tuple[Tota
     """`full`: both sides are listed completely. Before they were, under this very mapping, a record that is there would
     be taken for one that is not; so it is whatever the cycle was to read."""
     if full or kind is not Kind.RECORD:
-        await observe.both_sides(run, full=full)
+        await observe.both_sides(run, full=full, meanwhile=ahead.decide)
     totals = Totals()
     for _ in range(run.pair.tuning.rounds):
         run.again = False
         await observe.fetch_hints(run)
         if await recover.look_up(run):
             await observe.fetch_hints(run)
+        ahead.take_back(run)
         decide.everything(run)
         if kind is Kind.RECORD and not run.observed_at:
             await _before_creating(run)

@@ -34,7 +34,7 @@ def everything(run: Run) -> None:
     for side in SIDES:
         after = ""
         while window := run.store.observations.linked(
-            run.pair.id, side, now, after, run.pair.tuning.window, run.pair.settle
+            run.pair.id, side, now, after, run.pair.tuning.window, run.pair.settle, run.cycle
         ):
             with run.commit("decide"):
                 _linked(run, window)
@@ -53,7 +53,7 @@ def _last(window: list[Pending], side: Side) -> str:
     return window[-1].link.ids[side]
 
 
-class _Decided:
+class Decided:
     """What was decided of a window and is to be stored: all of it together, since most of it is alike.
 
     Whoever reads what an earlier decision of the window may have changed stores that first.
@@ -91,27 +91,27 @@ class _Decided:
 
 def _linked(run: Run, window: Sequence[Pending]) -> None:
     verdicts = run.store.attention.verdicts(pending.link.id for pending in window)
-    decided = _Decided(run, window)
+    decided = Decided(run, window)
     for pending in window:
         _link(run, pending, verdicts.get(pending.link.id, {}), decided)
     decided.store()
 
 
-def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: _Decided) -> None:
+def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: Decided) -> None:
     link, observed = pending
     for side, row in observed.items():
         if row is not None and row.life == "merged":
             decided.store()
             _merged(run, link, side, row)
             return
-    unread = [side for side in SIDES if observed[side] is None and not _is_known(run, link, side)]
+    unread = [side for side in SIDES if observed[side] is None and not is_known(run, link, side)]
     if unread:
         rev = run.store.observations.next_rev()
         for side in unread:
             run.store.observations.look_again(run.pair.id, side, [link.ids[side]], run.now, rev)
         run.again = True
         return
-    seen = {side: _seen(run, link, side, observed[side]) for side in SIDES}
+    seen = {side: look_at(run, link, side, observed[side]) for side in SIDES}
     for side in SIDES:
         if seen[side].life is Life.GONE and run.app(side).capabilities.hides_merges and not _gone(seen[side.other]):
             reason = f"{run.app(side).account} no longer shows it, and does not tell a merge from a deletion"
@@ -123,7 +123,7 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
         decision = _without_forms(run, link, decision)
     match decision.action:
         case Action.KEEP:
-            _carry_out(run, pending, seen, decision, decided)
+            carry_out(run, pending, seen, decision, decided)
         case Action.UNLINK:
             _unlink(run, link, seen, decision.reason)
         case Action.FREEZE:
@@ -132,7 +132,7 @@ def _link(run: Run, pending: Pending, verdicts: Mapping[str, Verdict], decided: 
             _park_link(run, link, "review", decision.reason)
 
 
-def _is_known(run: Run, link: Link, side: Side) -> bool:
+def is_known(run: Run, link: Link, side: Side) -> bool:
     """Whether a side of which nothing is at hand holds what its base says. A field may have none, or may have held what
     could not be read, or was not to be decided, when it was last seen: then the record must be read."""
     base = link.bases[side]
@@ -172,7 +172,7 @@ def _gone(seen: Seen) -> bool:
     return seen.life is Life.GONE
 
 
-def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
+def look_at(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
     """One side of a link as the core wants it; a side that was not seen stands as it was last known."""
     mapping, base = run.mapping(side), link.bases[side]
     if row is None:
@@ -194,7 +194,7 @@ def _seen(run: Run, link: Link, side: Side, row: Observation | None) -> Seen:
     return absorb_receipt(seen, row.version, receipt)
 
 
-def _carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: _Decided) -> None:
+def carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: Decided) -> None:
     link, observed = pending
     store, pair = run.store, run.pair
     bases = {side: seen[side].base for side in SIDES}
@@ -261,7 +261,7 @@ def _fps(link: Link, observed: Mapping[Side, Observation | None]) -> dict[Side, 
     }
 
 
-def _note_problems(run: Run, rows: Iterable[Observation], decided: _Decided) -> None:
+def _note_problems(run: Run, rows: Iterable[Observation], decided: Decided) -> None:
     """A field that cannot be read is shown to people; the record's other fields go on."""
     store, pair = run.store, run.pair
     for row in rows:
@@ -366,7 +366,7 @@ def _unlinked(run: Run, side: Side, window: list[Observation]) -> None:
             pair.id,
             [(slot, key) for keys in keys_of.values() for slot, key in enumerate(keys) if key is not None],
         )
-    decided = _Decided(run)
+    decided = Decided(run)
     for row in fresh:
         _propose(run, row, propose(side, row.record_id, slots[row.record_id], holders, keys_of), decided)
     decided.store()
@@ -385,7 +385,7 @@ def _leave_out(run: Run, row: Observation, reason: str) -> None:
     run.store.observations.settle(run.pair.id, [(row.side, row.record_id, row.rev)])
 
 
-def _propose(run: Run, row: Observation, proposal: Proposal, decided: _Decided) -> None:
+def _propose(run: Run, row: Observation, proposal: Proposal, decided: Decided) -> None:
     pair = run.pair
     if proposal.match is not None:
         decided.store()
@@ -411,7 +411,7 @@ def _park_unlinked(run: Run, row: Observation, code: str, reason: str, field: st
     run.counts["parked"] += 1
 
 
-def _match(run: Run, row: Observation, match: str, decided: _Decided) -> None:
+def _match(run: Run, row: Observation, match: str, decided: Decided) -> None:
     """Link two records that were there before us: with no base, so that nothing of either is taken for written."""
     store, pair = run.store, run.pair
     if _left_out_of_scope(run, row.side.other, match):
@@ -464,7 +464,7 @@ def _stage(
     link: Link | None,
     observed: Mapping[Side, Observation | None],
     fps: Mapping[Side, int | None],
-    decided: _Decided,
+    decided: Decided,
 ) -> None:
     """Add one write to the plan. Its records stay observed until it is done."""
     side = edit.side

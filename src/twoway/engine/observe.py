@@ -4,44 +4,40 @@ What differs is stored in the transaction that moves the cursor: from then on no
 an operation that fails. A listing that may lag only gives hints; hints are fetched by id before they are decided.
 """
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from twoway.core.guard import short_listing
 from twoway.core.mapping import Decoded
 from twoway.core.model import Absence, Fetched, Instant, Page, Presence, Record, Side
+from twoway.engine.meanwhile import asked, gather
 from twoway.engine.run import Run
 from twoway.ports import Consistency
 from twoway.sdk.errors import SnapshotNeeded
 from twoway.state.observations import Listed
 from twoway.state.rows import Observation, receipt_from
 
+Meanwhile = Callable[[Run, Side, Sequence[str]], Awaitable[None]]
+"""What is done about the records that a page of a side's feed showed otherwise, while the next one is on its way."""
 
-async def both_sides(run: Run, *, full: bool) -> None:
+
+async def _nothing(run: Run, side: Side, record_ids: Sequence[str]) -> None:
+    """They wait until all is read."""
+
+
+async def both_sides(run: Run, *, full: bool, meanwhile: Meanwhile = _nothing) -> None:
     """Pull both sides at the same time. `full` asks for complete listings. Raises the connectors' errors."""
     row = run.store.pairs.get(run.pair.name)
-    if row is None or full:
-        await gather(*(_pull(run, side, None, midway=False) for side in Side))
-    else:
-        await gather(*(_pull(run, side, row.cursors[side], midway=row.midway[side]) for side in Side))
+    known = None if full else row
+    cursors = {side: None if known is None else known.cursors[side] for side in Side}
+    midway = {side: known is not None and known.midway[side] for side in Side}
+    await gather(*(_pull(run, side, cursors[side], meanwhile, midway=midway[side]) for side in Side))
     if full and not run.short:
         with run.commit("snapshot done"):
             run.store.pairs.snapshot_done(run.pair.id, run.now)
 
 
-async def gather(*jobs: Awaitable[object]) -> None:
-    """Run coroutines at the same time; when one fails, let the others end first, then raise what the first raised."""
-    if len(jobs) == 1:
-        await jobs[0]
-        return
-    results = await asyncio.gather(*jobs, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-
-
-async def _pull(run: Run, side: Side, cursor: str | None, *, midway: bool) -> None:
+async def _pull(run: Run, side: Side, cursor: str | None, meanwhile: Meanwhile, *, midway: bool) -> None:
     started = run.now
     if cursor is None or run.app(side).capabilities.feed is Consistency.NONE:
         await _snapshot(run, side)
@@ -50,9 +46,9 @@ async def _pull(run: Run, side: Side, cursor: str | None, *, midway: bool) -> No
             if midway:
                 # What it showed before it was broken off may have changed since, and need not be shown by the rest of
                 # it: that is no look at how things are now.
-                cursor = await _changes(run, side, cursor, midway=True)
+                cursor = await _changes(run, side, cursor, meanwhile, midway=True)
                 started = run.now
-            await _changes(run, side, cursor, midway=False)
+            await _changes(run, side, cursor, meanwhile, midway=False)
         except SnapshotNeeded:
             await _snapshot(run, side)
     if side not in run.short:
@@ -60,32 +56,42 @@ async def _pull(run: Run, side: Side, cursor: str | None, *, midway: bool) -> No
         run.observed_at[side] = started
 
 
-async def _changes(run: Run, side: Side, cursor: str, *, midway: bool) -> str:
+async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, midway: bool) -> str:
     """Read the feed up to its end; where to go on next time. `midway` says that an earlier cycle began this listing.
 
     From one page to the next an index that lags may go back in time, and a record with it: behind what was read.
     """
     app = run.app(side)
     lagging = app.capabilities.feed is not Consistency.CONSISTENT
-    pages = 0
-    while True:
-        pages += 1
-        page = await app.changes(cursor)
-        settle = run.pair.settle
-        await _by_version(run, side, page.versions, settle)
-        news = _news(run, side, page.records, hint=lagging)
-        position = page.cursor or cursor, not page.last
-        moved = position != (cursor, midway)
-        if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
-            with run.commit(f"observe:{app.account}"):
-                _store(run, side, news, hint=lagging, settle=settle)
-                _absences(run, side, page, lagging=lagging)
-                if moved:
-                    run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])
-        cursor, midway = position
-        if not midway:
-            _note_complete(run, side, pages, lagging=lagging)
-            return cursor
+    pages = 1
+    page = await app.changes(cursor)
+    while not page.last:
+        following = page.cursor or cursor
+        async with asked(app.changes(following)) as answer:
+            changed = await _keep_page(run, side, page, (cursor, midway), lagging=lagging)
+            await meanwhile(run, side, changed)
+        cursor, midway, pages = following, True, pages + 1
+        page = await answer
+    await _keep_page(run, side, page, (cursor, midway), lagging=lagging)
+    _note_complete(run, side, pages, lagging=lagging)
+    return page.cursor or cursor
+
+
+async def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> list[str]:
+    """Store a page of the feed and, in the same transaction, where to go on from; `before` is where it was asked for,
+    and whether that was in the middle of a listing. Answers the ids of what differs from what was last seen."""
+    app, settle = run.app(side), run.pair.settle
+    await _by_version(run, side, page.versions, settle)
+    news = _news(run, side, page.records, hint=lagging)
+    position = page.cursor or before[0], not page.last
+    moved = position != before
+    if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
+        with run.commit(f"observe:{app.account}"):
+            _store(run, side, news, hint=lagging, settle=settle)
+            _absences(run, side, page, lagging=lagging)
+            if moved:
+                run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])
+    return [record.id for record, *_ in news.changed]
 
 
 def _note_complete(run: Run, side: Side, pages: int, *, lagging: bool) -> None:

@@ -78,6 +78,8 @@ class Run:
     short: dict[Side, tuple[int, int]] = field(default_factory=dict)
     """For a side whose complete listing lacked too many: how many of the linked records it showed, and how many are."""
     allowance: Totals | None = None
+    ahead: bool = False
+    """Something is staged that was decided before all was read."""
     again: bool = False
     """Something that was written turned out to be otherwise than decided: decide once more."""
 

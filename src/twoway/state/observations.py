@@ -198,12 +198,15 @@ class Observations:
         )
         return [row[0] for row in rows]
 
-    def linked(self, pair: int, side: Side, now: Instant, after: str, limit: int, settle: int) -> list[Pending]:
+    def linked(
+        self, pair: int, side: Side, now: Instant, after: str, limit: int, settle: int, cycle: int
+    ) -> list[Pending]:
         """A window of links that are due by what was seen on `side`, in the order of its ids.
 
-        Left out: links with a write in flight, or with an undo that is still to be sent; links of which the other side
-        has not rested for `settle` milliseconds yet, or was only heard of; and, for the right side, links that are due
-        by their left side as well. A side that waits for longer was set aside: news of the other one is news of both.
+        Left out: links with a write in flight, or with an undo that is still to be sent; those of which `cycle` has
+        staged a write already; links of which the other side has not rested for `settle` milliseconds yet, or was only
+        heard of; and, for the right side, links that are due by their left side as well. A side that waits for longer
+        was set aside: news of the other one is news of both.
         """
         other = side.other
         rows = self._db.run(
@@ -216,9 +219,9 @@ class Observations:
             "AND (x.due_at IS NULL OR x.due_at <= ? OR x.due_at > x.seen_at + ?) AND coalesce(x.hint, 0) = 0 "
             "AND (? OR x.due_at IS NULL OR x.due_at > ?) "
             "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
-            "  AND (p.state IN ('sent', 'unknown') OR p.undoes IS NOT NULL)) "
+            "  AND (p.state IN ('sent', 'unknown') OR p.undoes IS NOT NULL OR p.cycle = ?)) "
             "ORDER BY o.record_id LIMIT ?",
-            (pair, side.value, now, after, now, settle, side is Side.LEFT, now, limit),
+            (pair, side.value, now, after, now, settle, side is Side.LEFT, now, cycle, limit),
         )
         pending = []
         for row in rows:
@@ -231,6 +234,23 @@ class Observations:
                 )
             )
         return pending
+
+    def seen_alone(self, pair: int, side: Side, now: Instant, record_ids: Iterable[str]) -> list[Pending]:
+        """Of these records of `side` those that are due, and linked, while nothing waits to be settled of the other
+        record, nor has a write to either been staged or sent. In the order of their ids."""
+        other = side.other
+        rows = self._db.run(
+            f"SELECT {LINK_COLUMNS}, {OBSERVATION_COLUMNS} FROM json_each(?) j CROSS JOIN observation o "
+            f"ON o.pair = ? AND o.side = '{side.value}' AND o.record_id = j.value "
+            f"CROSS JOIN link l ON l.pair = o.pair AND l.{side.value}_id = o.record_id "
+            "WHERE o.due_at <= ? AND o.hint = 0 AND NOT EXISTS (SELECT 1 FROM observation x "
+            f"WHERE x.pair = o.pair AND x.side = '{other.value}' AND x.record_id = l.{other.value}_id) "
+            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL)",
+            (dumps(sorted(record_ids)), pair, now),
+        )
+        return [
+            Pending(link_row(row[:LINK_WIDTH]), {side: observation_row(row[LINK_WIDTH:]), other: None}) for row in rows
+        ]
 
     def unlinked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Observation]:
         """A window of unlinked live records that are due, in the order of their ids; none with a create in flight."""

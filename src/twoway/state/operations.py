@@ -259,6 +259,25 @@ class Operations:
             (now, pair),
         )
 
+    def take_back(self, pair: int, cycle: int, now: Instant) -> None:
+        """Updates that a cycle staged by one side alone, and that no longer fit: something else was seen since of that
+        side or of the other one, or the link has changed."""
+        for side in Side:
+            to, giver = side.value, side.other.value
+            self._db.run(
+                "UPDATE operation SET state = 'superseded', closed_at = ?, reason = 'decided anew' "
+                "WHERE pair = ? AND state = 'planned' AND side = ? AND kind = 'update' AND closed_at IS NULL "
+                "AND cycle = ? AND undoes IS NULL AND (EXISTS (SELECT 1 FROM observation x "
+                f"WHERE x.pair = operation.pair AND x.side = '{to}' AND x.record_id = operation.record_id) "
+                "OR NOT EXISTS (SELECT 1 FROM observation o WHERE o.pair = operation.pair "
+                f"AND o.side = '{giver}' AND o.record_id = operation.counterpart_id AND o.rev = operation.{giver}_rev) "
+                f"OR NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = operation.pair "
+                f"AND l.{to}_id = operation.record_id AND +l.id = operation.link) "
+                f"OR NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = operation.pair "
+                f"AND l.{giver}_id = operation.counterpart_id AND +l.id = operation.link))",
+                (now, pair, to, cycle),
+            )
+
     def drop_undo(self, pair: int, undone: Iterable[int], now: Instant) -> None:
         """An undo that was begun before is not sent any more: these operations are undone anew."""
         self._db.many(

@@ -11,7 +11,7 @@ Both databases know nearly all of what a statement says. What they do not is tol
 | `IN (SELECT n.value FROM json_each(?) n)` | one of these numbers |
 | `JOIN t ON …`, `CROSS JOIN t ON …` | for each row before it, a look-up in t |
 | `EXISTS (…)` | for each row, a look-up |
-| `observation.a IS excluded.a` | the same, or both NULL |
+| `t.a IS u.a` | the same, or both NULL |
 | `instr(a, b)` | where b is in a; 0 where it is not |
 
 Numbers need a name of their own, because PostgreSQL compares no text with a number. Joins are written in the order in
@@ -40,7 +40,7 @@ _WORDS: Final = tuple(
         (r"\bjson_each\(\?\) w\b", "jsonb_array_elements(?::jsonb) w (value)"),
         (r"\bw\.value ->> (\d)", r"(w.value ->> \1)::bigint"),
         (_INNER_JOIN, r"CROSS JOIN LATERAL (SELECT * FROM \1 \2 WHERE \3 OFFSET 0) \2"),
-        (r"(observation\.\w+) IS (excluded\.\w+)", r"\1 IS NOT DISTINCT FROM \2"),
+        (r"(\w+\.\w+) IS (\w+\.\w+)", r"\1 IS NOT DISTINCT FROM \2"),
         (r"\binstr\(", "strpos("),
     )
 )

@@ -232,7 +232,7 @@ DECIDING: Final = (
         "the time of our own write decides",
         "rule 14, complaint 16",
         "older won",
-        around(decide, "_seen", its_own_time),
+        around(decide, "look_at", its_own_time),
         lively(
             "name",
             "phone",
@@ -252,7 +252,7 @@ DECIDING: Final = (
         "what could not be read is taken for what was last agreed on",
         "rule 4",
         "diverged",
-        answering(decide, "_is_known", True),
+        answering(decide, "is_known", True),
         lively("name", STAGE, edits=60, cycles=20),
     ),
     Fault(
@@ -273,7 +273,7 @@ DECIDING: Final = (
         "a blank is no value",
         "complaint 21",
         "diverged",
-        around(decide, "_seen", blank_is_absent),
+        around(decide, "look_at", blank_is_absent),
         shaped(blanks=True, spec={"blank": Blank.PROPAGATE}),
     ),
     Fault("opting in travels", "promise 4", "opted in", around(resolve, "_consent", opts_in), consenting),

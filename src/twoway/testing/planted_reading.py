@@ -39,7 +39,7 @@ from twoway.testing.scenarios import trimmed
 UNEDITED: Final[Mapping[str, Any]] = {"edited_delete": OnEditedDelete.EDIT}
 
 
-async def cursor_first(run: Run, side: Side, cursor: str, *, midway: bool) -> str:  # noqa: ARG001 - the engine's
+async def cursor_first(run: Run, side: Side, cursor: str, meanwhile: Any, *, midway: bool) -> str:  # noqa: ARG001 - the engine's
     app = run.app(side)
     while True:
         page = await app.changes(cursor)

@@ -1,0 +1,202 @@
+"""What is plain is decided while the rest is still being read; what the rest shows otherwise takes it back."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.found import cycles
+from twoway.core.model import Page, Side
+from twoway.core.rules import OnDelete, Policy
+from twoway.engine.cycle import Ending
+from twoway.engine.meanwhile import asked
+from twoway.engine.run import Tuning
+from twoway.sdk.errors import TryLater
+from twoway.testing.memory import Manner, MemoryConnector
+from twoway.testing.world import World, plain_spec
+
+PEOPLE = 4
+AHEAD = "before commit:decide ahead"
+
+
+class Breaks(MemoryConnector):
+    """A connector whose app is out of reach after the first page of its feed, once it is told so."""
+
+    broken = False
+
+    async def changes(self, cursor: str | None) -> Page:
+        if type(self).broken and cursor is not None and '""' not in cursor and self.app.name == "here":
+            raise TryLater("out of reach")
+        return await super().changes(cursor)
+
+
+def paged(policy: Policy = Policy.REVIEW, *, settle: int = 0) -> World:
+    """People who are linked, in apps that tell of one change a page."""
+    plain = plain_spec()
+    spec = replace(plain, conflict=policy, right=replace(plain.right, delete=OnDelete.DELETE))
+    world = World(spec, manners=dict.fromkeys(Side, Manner(page=1)), settle=settle, connect=Breaks)
+    for number in range(1, PEOPLE + 1):
+        world.left.human_create(email=f"{number}@example.org", name=f"N{number}", phone="1")
+    cycles(world, 4)
+    assert len(world.right.live()) == PEOPLE
+    return world
+
+
+@pytest.fixture(autouse=True)
+def mended() -> None:
+    Breaks.broken = False
+
+
+def renamed(world: World) -> None:
+    for number in range(1, PEOPLE + 1):
+        world.left.human_update(f"here-{number}", name=f"New {number}")
+        world.clock.advance(1)
+
+
+def watched(world: World, first: Callable[[], object] = lambda: None) -> list[str]:
+    """The fault points of one cycle, in order; `first` happens when something is decided ahead for the first time."""
+    passed: list[str] = []
+
+    def note(point: str) -> None:
+        if point == AHEAD and point not in passed:
+            first()
+        passed.append(point)
+
+    world.fault = note
+    assert cycles(world, 1) == [Ending.DONE]
+    world.fault = lambda _point: None
+    return passed
+
+
+def taken_back(world: World) -> int:
+    reason = "SELECT count(*) FROM operation WHERE sent_at IS NULL AND reason = 'decided anew'"
+    return int(world.store.db.one(reason))
+
+
+def writes_to(world: World, record_id: str) -> list[object]:
+    """The names that twoway wrote to a record of the right side."""
+    return [
+        change.fields["name"][1]
+        for change in world.right.log
+        if change.id == record_id and change.who == "engine" and change.kind == "update"
+    ]
+
+
+def test_what_a_page_shows_is_decided_while_the_next_one_is_on_its_way() -> None:
+    world = paged()
+    renamed(world)
+    passed = watched(world)
+    asked_for = [at for at, point in enumerate(passed) if point == "before here.changes"]
+    assert passed.count(AHEAD) == PEOPLE - 1
+    assert asked_for[1] < passed.index("before commit:observe:here"), "the second page is asked for first"
+    assert passed.index(AHEAD) < asked_for[-1]
+    assert taken_back(world) == 0
+    assert [writes_to(world, f"there-{number}") for number in range(1, PEOPLE + 1)] == [
+        [f"New {number}"] for number in range(1, PEOPLE + 1)
+    ]
+
+
+def test_nothing_leaves_before_all_is_read() -> None:
+    world = paged()
+    renamed(world)
+    world.right.human_update("there-1", phone="2")
+    passed = watched(world)
+    last_read = max(at for at, point in enumerate(passed) if point.endswith(".changes"))
+    assert last_read < passed.index("before there.apply:update")
+    assert last_read < passed.index("before here.apply:update")
+
+
+def test_what_the_other_side_shows_on_a_later_page_is_a_conflict_all_the_same() -> None:
+    world = paged()
+    for number in (2, 3, 4, 1):
+        world.right.human_update(f"there-{number}", **({"name": "Annie"} if number == 1 else {"phone": "2"}))
+        world.clock.advance(1)
+    world.left.human_update("here-1", name="Anna")
+    world.left.human_update("here-2", name="Bob")
+    passed = watched(world)
+    assert AHEAD in passed
+    assert taken_back(world) >= 1
+    assert [row.field for row in world.store.attention.conflicts()] == ["name"]
+    assert writes_to(world, "there-1") == []
+    assert world.right.live()["there-1"]["name"] == "Annie"
+    assert world.right.live()["there-2"]["name"] == "Bob"
+
+
+def test_what_is_edited_again_while_the_rest_is_read_is_written_once() -> None:
+    world = paged()
+    renamed(world)
+    watched(world, lambda: world.left.human_update("here-1", name="Newest"))
+    assert taken_back(world) == 1
+    assert writes_to(world, "there-1") == ["Newest"]
+
+
+def test_what_is_deleted_while_the_rest_is_read_is_not_written_first() -> None:
+    world = paged()
+    renamed(world)
+    watched(world, lambda: world.left.human_delete("here-1"))
+    assert writes_to(world, "there-1") == []
+    assert "there-1" not in world.right.live()
+
+
+def test_what_has_not_rested_yet_is_not_decided_ahead() -> None:
+    world = paged()
+    world.settle = 60_000
+    world.start()
+    renamed(world)
+    watched(world)
+    assert world.store.db.one("SELECT count(*) FROM operation WHERE kind = 'update'") == 0
+
+
+def test_what_was_decided_ahead_of_a_listing_that_breaks_off_is_decided_anew() -> None:
+    world = paged()
+    renamed(world)
+    Breaks.broken = True
+    assert cycles(world, 1) == [Ending.FAILED]
+    assert [writes_to(world, f"there-{number}") for number in range(1, PEOPLE + 1)] == [[]] * PEOPLE
+    Breaks.broken = False
+    assert cycles(world, 2) == [Ending.DONE] * 2
+    assert [writes_to(world, f"there-{number}") for number in range(1, PEOPLE + 1)] == [
+        [f"New {number}"] for number in range(1, PEOPLE + 1)
+    ]
+
+
+def test_the_next_batch_leaves_before_what_became_of_the_last_is_stored() -> None:
+    world = paged()
+    world.tuning = Tuning(concurrency=1, skew=0)
+    world.right.manner = replace(world.right.manner, batch=1)
+    world.start()
+    renamed(world)
+    passed = [point for point in watched(world) if point in ("after there.apply:update", "before commit:receipts")]
+    assert passed[:2] == ["after there.apply:update"] * 2
+    assert passed.count("before commit:receipts") == PEOPLE
+
+
+def test_what_was_asked_is_not_waited_for_where_the_block_fails() -> None:
+    ended: list[str] = []
+
+    async def question() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    async def ask() -> None:
+        async with asked(question()):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(ask())
+    assert ended == ["cancelled"]
+
+
+def test_where_both_fail_the_block_is_heard() -> None:
+    async def question() -> None:
+        raise TryLater("out of reach")
+
+    async def ask() -> None:
+        async with asked(question()):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(ask())
