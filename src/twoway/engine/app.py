@@ -37,12 +37,18 @@ class App:
         self._clock = clock
         self._fault = fault
         self._overrides = dict(overrides or {})
+        self._declared: Capabilities | None = None
+        self._believed = connector.capabilities
         self.read_only = read_only
 
     @property
     def capabilities(self) -> Capabilities:
         declared = self._connector.capabilities
-        return replace(declared, **self._overrides) if self._overrides else declared
+        if declared is not self._declared:
+            # A connector may find out later what its app can do.
+            self._declared = declared
+            self._believed = replace(declared, **self._overrides) if self._overrides else declared
+        return self._believed
 
     def normal(self, values: RawValues) -> RawValues:
         """The form in which the app is known to store these values."""

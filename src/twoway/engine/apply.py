@@ -184,6 +184,9 @@ def _still_right(
     """
     gave, have, taken = looked
     linked = _linked_by_now(run, side, batch)
+    if not (gave or have or taken or linked or any(operation.undoes for operation in batch)):
+        # Of none of them is anything known that was not when it was decided.
+        return [(operation, None) for operation in batch]
     ready: list[tuple[StagedOperation, Record | None]] = []
     moved: list[tuple[StagedOperation, str]] = []
     for planned in batch:

@@ -167,7 +167,7 @@ def _move(run: Run, rows: Sequence[tuple[Link, Done]], seen: Mapping[Side, Mappi
         store.links.set_keys(pair.id, side, keys)
     free = _release(run, side, rows, seen)
     gave = _given(side.other, free, seen[side.other])
-    store.links.wrote(side, [one._replace(gave=gave.get(one.link)) for one in written_to])
+    store.links.wrote(side, written_to, gave)
     for number, held in apart.items():
         store.links.hold(number, held)
     _settle(run, side, free, seen)
@@ -250,18 +250,19 @@ def _settle(
     newer: list[str] = []
     calm: list[tuple[Side, str]] = []
     for link, operation in rows:
-        stays = set()
-        for side, record_id in records_of(link):
-            rev, row = operation.revs[side], seen[side].get(record_id)
+        stays = False
+        for side in SIDES:
+            row = seen[side].get(link.ids[side])
             if row is None:
                 continue
-            if rev is None or row.rev > rev:
-                stays.add(side)
-            else:
-                settled.append((side, record_id, rev))
-        if target in stays:
-            # It was seen after it was decided, and perhaps before our write: what it holds now is to be read.
-            newer.append(link.ids[target])
+            rev = operation.revs[side]
+            if rev is not None and row.rev <= rev:
+                settled.append((side, link.ids[side], rev))
+                continue
+            stays = True
+            if side is target:
+                # It was seen after it was decided, and perhaps before our write: what it holds now is to be read.
+                newer.append(link.ids[side])
         if not stays:
             calm += records_of(link)
     store.observations.settle(pair.id, settled)

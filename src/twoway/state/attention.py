@@ -201,6 +201,8 @@ class Attention:
 
     def unpark(self, pair: int, records: Iterable[tuple[Side, str]], *, but: str = "") -> None:
         """These are in order again; those that were set aside with the code `but` are not."""
+        if not self._db.one("SELECT EXISTS (SELECT 1 FROM parked WHERE pair = ?)", (pair,)):
+            return
         ids: dict[Side, list[str]] = {side: [] for side in Side}
         for side, record_id in records:
             ids[side].append(record_id)

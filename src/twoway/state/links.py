@@ -31,15 +31,13 @@ class NewLink(NamedTuple):
 
 class LinkWritten(NamedTuple):
     """What a write to one side leaves of a link: both bases, and of the side that was written fingerprint and version
-    as last seen, and what the write made of it. `gave` are fingerprint and version of the other side, where what was
-    seen of it is settled."""
+    as last seen, and what the write made of it."""
 
     link: int
     bases: Mapping[Side, Values]
     fp: int | None
     version: str | None
     receipt: str
-    gave: tuple[int | None, str | None] | None = None
 
 
 class Links:
@@ -116,8 +114,9 @@ class Links:
             [(*_bases(bases), link) for link, bases in rows],
         )
 
-    def wrote(self, side: Side, rows: Iterable[LinkWritten]) -> None:
-        """What writes to one side, of a link each, leave of both sides."""
+    def wrote(self, side: Side, rows: Iterable[LinkWritten], gave: Mapping[int, tuple[int | None, str | None]]) -> None:
+        """What writes to one side, of a link each, leave of both sides. `gave` are fingerprint and version of the other
+        side, by link, where what was seen of it is settled."""
         one, other = side.value, side.other.value
         self._db.many(
             f"UPDATE link SET left_base = ?, right_base = ?, {one}_fp = ?, {one}_version = ?, {one}_receipt = ?, "
@@ -130,10 +129,9 @@ class Links:
                     row.fp,
                     row.version,
                     row.receipt,
-                    row.gave is not None,
-                    row.gave and row.gave[0],
-                    row.gave and row.gave[1],
-                    row.gave is not None,
+                    row.link in gave,
+                    *gave.get(row.link, (None, None)),
+                    row.link in gave,
                     row.link,
                 )
                 for row in rows

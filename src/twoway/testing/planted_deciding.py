@@ -57,8 +57,8 @@ def one_base(before: Any, self: Links, rows: Iterable[tuple[int, Mapping[Side, V
     before(self, [(link, same_for_both(bases)) for link, bases in rows])
 
 
-def one_base_written(before: Any, self: Links, side: Side, rows: Iterable[LinkWritten]) -> None:
-    before(self, side, [row._replace(bases=same_for_both(row.bases)) for row in rows])
+def one_base_written(before: Any, self: Links, side: Side, rows: Iterable[LinkWritten], gave: Any) -> None:
+    before(self, side, [row._replace(bases=same_for_both(row.bases)) for row in rows], gave)
 
 
 Sent = tuple[Sequence[Receipt], ConnectorError | None]

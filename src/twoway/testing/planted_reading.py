@@ -103,10 +103,10 @@ def gone_at_once(before: Any, self: Observations, pair: int, side: Side, since: 
     return []
 
 
-def still_recognised(before: Any, self: Links, side: Side, rows: Any) -> None:
+def still_recognised(before: Any, self: Links, side: Side, rows: Any, gave: Any) -> None:
     """What was recognised before our write is taken for nothing new after it."""
     kept = [(row[0], self._db.one(f"SELECT {side.value}_raw FROM link WHERE id = ?", (row[0],))) for row in rows]  # noqa: S608 - a column
-    before(self, side, rows)
+    before(self, side, rows, gave)
     self._db.many(f"UPDATE link SET {side.value}_raw = ? WHERE id = ?", [(raw, link) for link, raw in kept])  # noqa: S608 - a column
 
 
