@@ -66,12 +66,15 @@ def test_the_tables_that_are_read_by_key_are_stored_by_it(migrated: Path, table:
     connection.close()
 
 
-def test_the_indexes_of_what_is_in_flight_hold_nothing_else(migrated: Path) -> None:
+@pytest.mark.parametrize(
+    ("index", "holds"),
+    [("operation_live", "closed_at IS NULL"), ("operation_link", "closed_at IS NULL AND link IS NOT NULL")],
+)
+def test_the_indexes_of_what_is_in_flight_hold_nothing_else(migrated: Path, index: str, holds: str) -> None:
     connection = sqlite3.connect(migrated)
-    for index in ("operation_live", "operation_link"):
-        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
-        assert sql.endswith("WHERE closed_at IS NULL")
+    (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
     connection.close()
+    assert sql.endswith(f"WHERE {holds}")
 
 
 def test_the_code_needs_the_newest_revision() -> None:

@@ -470,17 +470,19 @@ def _stage(
     side = edit.side
     target, giver = observed[side], observed[side.other]
     creates = edit.kind is Kind.CREATE
+    # Of a create it is the record carried over of which the version is to be known.
+    at, row = (side.other, giver) if creates else (side, target)
     if link is None:
         record_id, counterpart_id, version = None, None if giver is None else giver.record_id, None
     else:
-        record_id, counterpart_id, version = link.ids[side], link.ids[side.other], link.versions[side]
+        record_id, counterpart_id, version = link.ids[side], link.ids[side.other], link.versions[at]
     decided.staged.append(
         Staging(
             edit=edit,
             link=None if link is None else link.id,
             record_id=None if creates else record_id,
             counterpart_id=counterpart_id,
-            version=None if creates else version if target is None else target.version,
+            version=version if row is None else row.version,
             revs={
                 side: None if target is None else target.rev,
                 side.other: None if giver is None else giver.rev,

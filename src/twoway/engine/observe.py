@@ -214,7 +214,7 @@ def _news(run: Run, side: Side, records: Iterable[Record], *, hint: bool) -> _Ne
         if link is not None:
             news.links.append(link)
         same_version = hint or version == record.version
-        now = raw_hash(record.values)
+        now = None if link is None else raw_hash(record.values)
         same = raw is not None and raw == now and waiting is None
         if same and same_version:
             continue

@@ -63,24 +63,21 @@ def created(run: Run, done: Sequence[Done]) -> None:
     store, pair = run.store, run.pair
     target = done[0].operation.side
     giver, mapping = target.other, run.mapping(target)
-    from_ids = [one.operation.counterpart_id or "" for one in done]
-    seen = store.observations.sightings(pair.id, giver, from_ids)
     news: list[NewLink] = []
     formed: list[tuple[int, Values]] = []
     keys: list[tuple[str, tuple[int | None, ...]]] = []
     settled: list[tuple[Side, str, int | None]] = []
-    for (operation, record_id, stored, version), from_id in zip(done, from_ids, strict=True):
-        given = operation.edit.given
+    for operation, record_id, stored, version in done:
+        given, from_id = operation.edit.given, operation.counterpart_id or ""
         blanks = {name: None for name, value in given.items() if value is None and mapping.app_fields(name)}
         base: Values = {**blanks, **stored}
         if form := _form(operation, stored):
             formed.append((operation.id, form))
-        sighting = seen.get(from_id)
         new = NewLink(
             {target: record_id, giver: from_id},
             {target: base, giver: given},
             {target: mapping.fingerprint(Decoded(dict(base), {})), giver: operation.fps[giver]},
-            {target: version, giver: None if sighting is None else sighting.version},
+            {target: version, giver: operation.version},
             {target: written(run, version, operation.edit.changed), giver: None},
         )
         if operation.link is None:

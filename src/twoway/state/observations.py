@@ -124,7 +124,7 @@ class Observations:
                     row.fp,
                     row.life,
                     row.into_id,
-                    dumps(dict(row.values)),
+                    dumps(row.values) if row.values else "{}",
                     _problems_text(row),
                     row.version,
                     row.modified,

@@ -19,7 +19,8 @@ _OUTCOME: Final = (
 
 
 class Staging(NamedTuple):
-    """One operation to be staged. `fps` are the link's fingerprints once it is done as sent."""
+    """One operation to be staged. `version` is that of the record to be written; of a create, that of the one carried
+    over. `fps` are the link's fingerprints once it is done as sent."""
 
     edit: Edit
     link: int | None

@@ -133,7 +133,7 @@ operation = Table(
     Column("kind", Text, nullable=False),
     Column("record_id", Text),
     Column("counterpart_id", Text),
-    Column("version", Text),
+    Column("version", Text),  # of the record to be written; of a create, of the record carried over
     Column("edit", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("left_rev", Number),
@@ -162,8 +162,8 @@ Index(
 Index(
     "operation_link",
     operation.c.link,
-    sqlite_where=text("closed_at IS NULL"),
-    postgresql_where=text("closed_at IS NULL"),
+    sqlite_where=text("closed_at IS NULL AND link IS NOT NULL"),
+    postgresql_where=text("closed_at IS NULL AND link IS NOT NULL"),
 )
 Index("operation_cycle", operation.c.cycle)
 # What has left for a record that was there: the history of what it held.

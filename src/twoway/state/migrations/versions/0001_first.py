@@ -149,8 +149,8 @@ def upgrade() -> None:
         "operation",
         ["link"],
         unique=False,
-        sqlite_where=sa.text("closed_at IS NULL"),
-        postgresql_where=sa.text("closed_at IS NULL"),
+        sqlite_where=sa.text("closed_at IS NULL AND link IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND link IS NOT NULL"),
     )
     op.create_index(
         "operation_live",
