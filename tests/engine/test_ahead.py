@@ -11,7 +11,6 @@ from twoway.core.model import Page, Side
 from twoway.core.rules import OnDelete, Policy
 from twoway.engine.cycle import Ending
 from twoway.engine.meanwhile import asked
-from twoway.engine.run import Tuning
 from twoway.sdk.errors import TryLater
 from twoway.testing.memory import Manner, MemoryConnector
 from twoway.testing.world import World, plain_spec
@@ -159,17 +158,6 @@ def test_what_was_decided_ahead_of_a_listing_that_breaks_off_is_decided_anew() -
     assert [writes_to(world, f"there-{number}") for number in range(1, PEOPLE + 1)] == [
         [f"New {number}"] for number in range(1, PEOPLE + 1)
     ]
-
-
-def test_the_next_batch_leaves_before_what_became_of_the_last_is_stored() -> None:
-    world = paged()
-    world.tuning = Tuning(concurrency=1, skew=0)
-    world.right.manner = replace(world.right.manner, batch=1)
-    world.start()
-    renamed(world)
-    passed = [point for point in watched(world) if point in ("after there.apply:update", "before commit:receipts")]
-    assert passed[:2] == ["after there.apply:update"] * 2
-    assert passed.count("before commit:receipts") == PEOPLE
 
 
 def test_what_was_asked_is_not_waited_for_where_the_block_fails() -> None:

@@ -5,10 +5,8 @@ one commit stores what became of it. Dying between the two leaves operations tha
 looked up before anything is sent again.
 """
 
-import asyncio
 from collections.abc import Generator, Mapping, Sequence
 from math import ceil
-from typing import NamedTuple
 
 from twoway.core.mapping import Decoded
 from twoway.core.model import Fetched, Kind, Outcome, RawValues, Receipt, Record, Side, Value, Write
@@ -16,7 +14,7 @@ from twoway.core.plan import State
 from twoway.core.raw import Invalid
 from twoway.core.reconcile import DELETED_OPPOSITE
 from twoway.engine import receipts
-from twoway.engine.meanwhile import asked, gather, let_leave
+from twoway.engine.meanwhile import gather
 from twoway.engine.run import Run
 from twoway.engine.settle import look_again
 from twoway.ports import Consistency
@@ -26,34 +24,18 @@ from twoway.state.rows import StagedOperation
 _ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
 
 
-class _Work(NamedTuple):
-    """Writes of one kind to one side, and what those share who send them.
-
-    `under_way` has room for as many batches as may wait for their answers. Whoever holds `leaving` has the thread to
-    itself, to send a batch or to store what became of one: what is about to leave is held up by nothing else.
-    """
-
-    side: Side
-    batches: Generator[list[StagedOperation]]
-    under_way: asyncio.Semaphore
-    leaving: asyncio.Lock
-
-
 async def plan(run: Run) -> None:
     """Send everything that is planned, on both sides at once. Raises the connectors' errors, once all has settled."""
     staged = run.store.operations.kinds(run.pair.id, [State.PLANNED])
     writes = {side: {kind: staged[side, kind] for kind in _ORDER if (side, kind) in staged} for side in Side}
-    leaving = asyncio.Lock()
-    await gather(*(_side(run, side, wanted, leaving) for side, wanted in writes.items() if wanted))
+    await gather(*(_side(run, side, wanted) for side, wanted in writes.items() if wanted))
 
 
-async def _side(run: Run, side: Side, writes: Mapping[Kind, int], leaving: asyncio.Lock) -> None:
-    most = run.pair.tuning.concurrency
+async def _side(run: Run, side: Side, writes: Mapping[Kind, int]) -> None:
     for kind, number in writes.items():
-        work = _Work(side, _batches(run, side, kind), asyncio.Semaphore(most), leaving)
-        # While some wait for their answers, as many store what they were answered.
-        senders = min(2 * most, ceil(number / run.app(side).batch_size(kind)))
-        await gather(*(_work_off(run, work) for _ in range(senders)))
+        batches = _batches(run, side, kind)
+        most = min(run.pair.tuning.concurrency, ceil(number / run.app(side).batch_size(kind)))
+        await gather(*(_work_off(run, side, batches) for _ in range(most)))
 
 
 def _batches(run: Run, side: Side, kind: Kind) -> Generator[list[StagedOperation]]:
@@ -66,50 +48,24 @@ def _batches(run: Run, side: Side, kind: Kind) -> Generator[list[StagedOperation
             yield window[at : at + size]
 
 
-async def _work_off(run: Run, work: _Work) -> None:
+async def _work_off(run: Run, side: Side, batches: Generator[list[StagedOperation]]) -> None:
     """Send one batch after another, beside others who do the same; when one of them fails, none begins another."""
     try:
-        while True:
-            async with work.under_way:
-                batch = next(work.batches, None)
-                if batch is None:
-                    return
-                answered = await _sent(run, work, batch)
-            # The app need not wait for our state: the next batch leaves first.
-            await let_leave()
-            async with work.leaving:
-                with run.commit("receipts"):
-                    receipts.store(run, answered)
+        for batch in batches:
+            await _batch(run, side, batch)
     finally:
-        work.batches.close()
+        batches.close()
 
 
-async def _sent(run: Run, work: _Work, batch: Sequence[StagedOperation]) -> Sequence[tuple[StagedOperation, Receipt]]:
-    """Send what still is right of a batch; what was answered to each. An error of the whole is raised once that is
-    stored."""
-    side = work.side
-    looked = await _last_look(run, side, batch)
-    async with work.leaving:
-        # From here to the commit nothing is waited for: what was found just now still holds.
-        ready = _still_right(run, side, batch, looked)
-        writes = _writes(run, side, ready)
-        sent = [operation for operation, _ in ready if operation.id in writes]
-        if not sent:
-            return ()
-        _mark_sent(run, batch, sent)
-        async with asked(_send(run, side, [writes[operation.id] for operation in sent])) as answer:
-            pass
-    answers, error = await answer
-    answered = list(zip(sent, await _moved_by_itself(run, side, sent, answers), strict=True))
-    if error is not None:
-        with run.commit("receipts"):
-            receipts.store(run, answered)
-        raise error
-    return answered
-
-
-def _mark_sent(run: Run, batch: Sequence[StagedOperation], sent: Sequence[StagedOperation]) -> None:
-    """Commit that these are about to leave, of a batch as it was planned."""
+async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None:
+    ready = await _still_right(run, side, batch)
+    if not ready:
+        return
+    # From here to the commit nothing is waited for: what was found just now still holds.
+    writes = _writes(run, side, ready)
+    sent = [operation for operation, _ in ready if operation.id in writes]
+    if not sent:
+        return
     # Of what a person asked to be undone less may be written than they were shown; of nothing else.
     shown = {operation.id: operation.edit for operation in batch if operation.undoes is not None}
     narrowed = [(one.id, one.edit) for one in sent if one.edit is not shown.get(one.id, one.edit)]
@@ -117,6 +73,12 @@ def _mark_sent(run: Run, batch: Sequence[StagedOperation], sent: Sequence[Staged
     with run.commit("sent", durable=True):
         run.store.operations.rewrite(narrowed)
         run.store.operations.sent([operation.id for operation in sent], run.now)
+    answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
+    answers = await _moved_by_itself(run, side, sent, answers)
+    with run.commit("receipts"):
+        receipts.store(run, zip(sent, answers, strict=True))
+    if error is not None:
+        raise error
 
 
 async def _send(run: Run, side: Side, writes: Sequence[Write]) -> tuple[Sequence[Receipt], ConnectorError | None]:
@@ -158,31 +120,17 @@ async def _moved_by_itself(
 # -- the last look before a write
 
 
-class _Looked(NamedTuple):
-    """What the last look showed: the records that are carried over, those that are written, and, for creates of people
-    who are there by now, the reason against each."""
-
-    gave: Mapping[str, Fetched]
-    have: Mapping[str, Fetched]
-    taken: Mapping[int, str]
-
-
-async def _last_look(run: Run, side: Side, batch: Sequence[StagedOperation]) -> _Looked:
-    """Read again what must be, of what a batch is about to write."""
-    gave = await _read_sources(run, side, batch)
-    have = await _read_targets(run, side, batch)
-    return _Looked(gave, have, await _find_existing(run, side, batch))
-
-
-def _still_right(
-    run: Run, side: Side, batch: Sequence[StagedOperation], looked: _Looked
+async def _still_right(
+    run: Run, side: Side, batch: Sequence[StagedOperation]
 ) -> list[tuple[StagedOperation, Record | None]]:
     """The operations whose records still are as they were decided on, with the target as it was just read, if it was.
 
     The others are superseded, and decided again from what is read then: what was read here may be older than a write
     of ours that went to the very record meanwhile, on its way in the other direction.
     """
-    gave, have, taken = looked
+    gave = await _read_sources(run, side, batch)
+    have = await _read_targets(run, side, batch)
+    taken = await _find_existing(run, side, batch)
     linked = _linked_by_now(run, side, batch)
     if not (gave or have or taken or linked or any(operation.undoes for operation in batch)):
         # Of none of them is anything known that was not when it was decided.

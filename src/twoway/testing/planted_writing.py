@@ -30,6 +30,8 @@ from twoway.testing.planted_ways import (
     shaped,
 )
 
+Ready = list[tuple[StagedOperation, Record | None]]
+
 
 def forgets(before: Any, run: Run, operation: StagedOperation, *more: Any) -> None:
     before(run, operation, *more)
@@ -92,21 +94,21 @@ def as_a_word(before: Any, *args: Any) -> Any:
     return write._replace(changed={name: "None" if value is None else value for name, value in write.changed.items()})
 
 
-async def filled_in_anew(before: Any, run: Run, work: Any, batch: Sequence[StagedOperation]) -> Any:
+async def filled_in_anew(before: Any, run: Run, side: Side, batch: Sequence[StagedOperation]) -> Ready:
     """What is sent is what the giver holds by now, whatever the plan said."""
-    giver = work.side.other
-    updates = [operation for operation in batch if operation.edit.kind is Kind.UPDATE and operation.edit.given]
-    found = await run.app(giver).fetch(one.counterpart_id or "" for one in updates) if updates else {}
+    ready: Ready = await before(run, side, batch)
+    updates = [operation for operation, _ in ready if operation.edit.kind is Kind.UPDATE and operation.edit.given]
+    found = await run.app(side.other).fetch(one.counterpart_id or "" for one in updates) if updates else {}
 
     def freshest(operation: StagedOperation) -> StagedOperation:
         now = found.get(operation.counterpart_id or "")
         if operation not in updates or not isinstance(now, Record):
             return operation
-        values, edit = run.mapping(giver).decode(now.values).values, operation.edit
+        values, edit = run.mapping(side.other).decode(now.values).values, operation.edit
         fresh = {name: values[name] for name in edit.given if name in values}
         return operation._replace(edit=edit._replace(changed={**edit.changed, **fresh}))
 
-    return await before(run, work, [freshest(operation) for operation in batch])
+    return [(freshest(operation), target) for operation, target in ready]
 
 
 def never_lost(run: Run) -> None:
@@ -206,7 +208,7 @@ WRITING: Final = (
         "a plan is filled in anew when it is sent",
         "promise 8, complaint 27",
         "otherwise than planned",
-        around(apply, "_sent", filled_in_anew),
+        around(apply, "_still_right", filled_in_anew),
         lively("name", edit_share=0.1),
     ),
 )
