@@ -1,19 +1,19 @@
 """What is plain is decided while the rest is still being read; what the rest shows otherwise takes it back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import cycles
-from twoway.core.model import Page, Side
+from twoway.core.model import Page, Raw, Side
 from twoway.core.rules import OnDelete, Policy
 from twoway.engine.cycle import Ending
 from twoway.engine.meanwhile import asked
 from twoway.sdk.errors import TryLater
 from twoway.testing.memory import Manner, MemoryConnector
-from twoway.testing.world import World, plain_spec
+from twoway.testing.world import FIELDS, World, plain_spec
 
 PEOPLE = 4
 AHEAD = "before commit:decide ahead"
@@ -30,11 +30,12 @@ class Breaks(MemoryConnector):
         return await super().changes(cursor)
 
 
-def paged(policy: Policy = Policy.REVIEW, *, settle: int = 0) -> World:
+def paged(fields: Sequence[str] = FIELDS, refuses: Callable[[str, Raw], bool] | None = None) -> World:
     """People who are linked, in apps that tell of one change a page."""
     plain = plain_spec()
-    spec = replace(plain, conflict=policy, right=replace(plain.right, delete=OnDelete.DELETE))
-    world = World(spec, manners=dict.fromkeys(Side, Manner(page=1)), settle=settle, connect=Breaks)
+    spec = replace(plain, conflict=Policy.REVIEW, right=replace(plain.right, delete=OnDelete.DELETE))
+    manners = {Side.LEFT: Manner(page=1), Side.RIGHT: Manner(page=1, refuses=refuses)}
+    world = World(spec, manners=manners, fields=fields, connect=Breaks)
     for number in range(1, PEOPLE + 1):
         world.left.human_create(email=f"{number}@example.org", name=f"N{number}", phone="1")
     cycles(world, 4)
@@ -136,6 +137,47 @@ def test_what_is_deleted_while_the_rest_is_read_is_not_written_first() -> None:
     watched(world, lambda: world.left.human_delete("here-1"))
     assert writes_to(world, "there-1") == []
     assert "there-1" not in world.right.live()
+
+
+def test_a_record_that_is_shown_at_another_version_is_written_at_that_one() -> None:
+    """Somebody edits what is not mapped: no news, and yet the app would refuse a write to the version before."""
+    world = paged(fields=("email", "name", "phone", "note"))
+    renamed(world)
+    for number in (2, 3, 4, 1):
+        world.right.human_update(f"there-{number}", note="seen")
+        world.clock.advance(1)
+    watched(world)
+    assert taken_back(world) >= 1
+    assert writes_to(world, "there-1") == ["New 1"]
+    assert world.store.db.one("SELECT count(*) FROM operation WHERE kind = 'update' AND sent_at IS NOT NULL") == PEOPLE
+
+
+def test_a_merge_is_dealt_with_although_its_survivor_was_decided_ahead() -> None:
+    world = paged()
+    world.left.human_update("here-3", phone="9")
+    world.clock.advance(1)
+    world.left.human_merge("here-1", "here-3")
+    world.clock.advance(1)
+    world.left.human_update("here-2", phone="8")
+    assert AHEAD in watched(world)
+    assert [(row.record_id, row.code) for row in world.store.attention.parked()] == [("there-1", "merged")]
+
+
+def test_what_is_set_aside_stays_so_until_all_is_read() -> None:
+    world = paged(refuses=lambda field, value: field == "name" and value == "New 1")
+    renamed(world)
+    watched(world)
+    before = world.store.attention.parked()
+    assert [(row.record_id, row.code) for row in before] == [("here-1", "refused")]
+    for number in range(1, PEOPLE + 1):
+        world.left.human_update(f"here-{number}", phone="2")
+        world.clock.advance(1)
+    Breaks.broken = True
+    assert cycles(world, 1) == [Ending.FAILED]
+    assert world.store.attention.parked() == before
+    Breaks.broken = False
+    cycles(world, 2)
+    assert [row.since for row in world.store.attention.parked()] != [row.since for row in before]
 
 
 def test_what_has_not_rested_yet_is_not_decided_ahead() -> None:

@@ -7,6 +7,7 @@ looked up before anything is sent again.
 
 from collections.abc import Generator, Mapping, Sequence
 from math import ceil
+from typing import Final
 
 from twoway.core.mapping import Decoded
 from twoway.core.model import Fetched, Kind, Outcome, RawValues, Receipt, Record, Side, Value, Write
@@ -22,6 +23,9 @@ from twoway.sdk.errors import ConnectorError, TryLater
 from twoway.state.rows import StagedOperation
 
 _ORDER = (Kind.CREATE, Kind.UPDATE, Kind.ARCHIVE, Kind.DELETE)
+_AT_ONCE: Final = 100
+"""Operations that are read from the plan at once, where a batch is smaller. Fewer cost more statements; more no longer
+fit the processor's caches."""
 
 
 async def plan(run: Run) -> None:
@@ -39,10 +43,11 @@ async def _side(run: Run, side: Side, writes: Mapping[Kind, int]) -> None:
 
 
 def _batches(run: Run, side: Side, kind: Kind) -> Generator[list[StagedOperation]]:
-    """What is planned, batch by batch; never more of it in memory than may be under way."""
+    """What is planned, batch by batch; hardly more of it in memory than is under way."""
     size = run.app(side).batch_size(kind)
+    window_size = size * max(1, _AT_ONCE // size)
     after = 0
-    while window := run.store.operations.planned(run.pair.id, side, kind, after, size * run.pair.tuning.concurrency):
+    while window := run.store.operations.planned(run.pair.id, side, kind, after, window_size):
         after = window[-1].id
         for at in range(0, len(window), size):
             yield window[at : at + size]

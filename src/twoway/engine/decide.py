@@ -295,7 +295,7 @@ def _merged(run: Run, link: Link, side: Side, row: Observation) -> None:
     other = store.links.of(pair.id, side, survivor)
     if store.operations.pending_create_of(pair.id, side, survivor):
         return
-    if other is not None and store.operations.live_on_link(other.id):
+    if other is not None and store.operations.in_flight(other.id):
         return
     pending = store.operations.earliest_pending_create(pair.id, side)
     if other is None and pending is not None:

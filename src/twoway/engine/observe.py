@@ -61,33 +61,34 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
 
     From one page to the next an index that lags may go back in time, and a record with it: behind what was read.
     """
-    app = run.app(side)
+    app, settle = run.app(side), run.pair.settle
     lagging = app.capabilities.feed is not Consistency.CONSISTENT
     pages = 1
     page = await app.changes(cursor)
     while not page.last:
+        # What is read by id is never older than a page that is stored after it: none is asked for before.
+        await _by_version(run, side, page.versions, settle)
         following = page.cursor or cursor
         async with asked(app.changes(following)) as answer:
-            changed = await _keep_page(run, side, page, (cursor, midway), lagging=lagging)
-            await meanwhile(run, side, changed)
+            await meanwhile(run, side, _keep_page(run, side, page, (cursor, midway), lagging=lagging))
         cursor, midway, pages = following, True, pages + 1
         page = await answer
-    await _keep_page(run, side, page, (cursor, midway), lagging=lagging)
+    await _by_version(run, side, page.versions, settle)
+    _keep_page(run, side, page, (cursor, midway), lagging=lagging)
     _note_complete(run, side, pages, lagging=lagging)
     return page.cursor or cursor
 
 
-async def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> list[str]:
+def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> list[str]:
     """Store a page of the feed and, in the same transaction, where to go on from; `before` is where it was asked for,
     and whether that was in the middle of a listing. Answers the ids of what differs from what was last seen."""
-    app, settle = run.app(side), run.pair.settle
-    await _by_version(run, side, page.versions, settle)
+    app = run.app(side)
     news = _news(run, side, page.records, hint=lagging)
     position = page.cursor or before[0], not page.last
     moved = position != before
     if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
         with run.commit(f"observe:{app.account}"):
-            _store(run, side, news, hint=lagging, settle=settle)
+            _store(run, side, news, hint=lagging, settle=run.pair.settle)
             _absences(run, side, page, lagging=lagging)
             if moved:
                 run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])

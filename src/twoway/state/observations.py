@@ -237,7 +237,7 @@ class Observations:
 
     def seen_alone(self, pair: int, side: Side, now: Instant, record_ids: Iterable[str]) -> list[Pending]:
         """Of these records of `side` those that are due, and linked, while nothing waits to be settled of the other
-        record, nor has a write to either been staged or sent. In the order of their ids."""
+        record, neither is set aside, and no write to either is staged or sent. In the order of their ids."""
         other = side.other
         rows = self._db.run(
             f"SELECT {LINK_COLUMNS}, {OBSERVATION_COLUMNS} FROM json_each(?) j CROSS JOIN observation o "
@@ -245,7 +245,11 @@ class Observations:
             f"CROSS JOIN link l ON l.pair = o.pair AND l.{side.value}_id = o.record_id "
             "WHERE o.due_at <= ? AND o.hint = 0 AND NOT EXISTS (SELECT 1 FROM observation x "
             f"WHERE x.pair = o.pair AND x.side = '{other.value}' AND x.record_id = l.{other.value}_id) "
-            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL)",
+            "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL) "
+            "AND NOT EXISTS (SELECT 1 FROM parked k WHERE k.pair = o.pair AND k.side = o.side "
+            "  AND k.record_id = o.record_id) "
+            f"AND NOT EXISTS (SELECT 1 FROM parked k WHERE k.pair = o.pair AND k.side = '{other.value}' "
+            f"  AND k.record_id = l.{other.value}_id)",
             (dumps(sorted(record_ids)), pair, now),
         )
         return [
