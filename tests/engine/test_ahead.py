@@ -1,21 +1,31 @@
 """What is plain is decided while the rest is still being read; what the rest shows otherwise takes it back."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import cycles
+from twoway.core.diff import Seen
 from twoway.core.model import Page, Raw, Side
+from twoway.core.reconcile import Decision
 from twoway.core.rules import OnDelete, Policy
+from twoway.engine import ahead
 from twoway.engine.cycle import Ending
+from twoway.engine.decide import Decided
 from twoway.engine.meanwhile import asked
+from twoway.engine.run import Run
 from twoway.sdk.errors import TryLater
+from twoway.state.observations import Pending
 from twoway.testing.memory import Manner, MemoryConnector
+from twoway.testing.planted import violated
+from twoway.testing.planted_ways import lively
+from twoway.testing.scenarios import scenario
 from twoway.testing.world import FIELDS, World, plain_spec
 
 PEOPLE = 4
+HISTORIES = 300
 AHEAD = "before commit:decide ahead"
 
 
@@ -230,3 +240,19 @@ def test_where_both_fail_the_block_is_heard() -> None:
 
     with pytest.raises(LookupError):
         asyncio.run(ask())
+
+
+def test_whatever_happens_while_much_is_decided_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random histories of apps that tell of one change a page, with faults, crashes and people at any instant."""
+    staged: list[Decision] = []
+    carry_out = ahead.carry_out
+
+    def counted(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: Decided) -> None:
+        staged.append(decision)
+        carry_out(run, pending, seen, decision, decided)
+
+    monkeypatch.setattr(ahead, "carry_out", counted)
+    shape = lively("name", "phone", manner_page=1, manner_feed=True, manner_lag=0)
+    bad = {seed: found for seed in range(HISTORIES) if (found := violated(shape(scenario(seed))))}
+    assert bad == {}
+    assert len(staged) > HISTORIES, "in these histories hardly anything is decided ahead"

@@ -81,7 +81,8 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
 
 def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> list[str]:
     """Store a page of the feed and, in the same transaction, where to go on from; `before` is where it was asked for,
-    and whether that was in the middle of a listing. Answers the ids of what differs from what was last seen."""
+    and whether that was in the middle of a listing. Answers the ids of what is known to differ from what was last seen.
+    """
     app = run.app(side)
     news = _news(run, side, page.records, hint=lagging)
     position = page.cursor or before[0], not page.last
@@ -92,7 +93,7 @@ def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, la
             _absences(run, side, page, lagging=lagging)
             if moved:
                 run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])
-    return [record.id for record, *_ in news.changed]
+    return [] if lagging else [record.id for record, *_ in news.changed]
 
 
 def _note_complete(run: Run, side: Side, pages: int, *, lagging: bool) -> None:
