@@ -13,7 +13,7 @@ from twoway.core.reconcile import Decision
 from twoway.core.rules import OnDelete, Policy
 from twoway.engine import ahead
 from twoway.engine.cycle import Ending
-from twoway.engine.decide import Decided
+from twoway.engine.decide import Decided, carry_out
 from twoway.engine.meanwhile import asked
 from twoway.engine.run import Run
 from twoway.sdk.errors import TryLater
@@ -245,7 +245,6 @@ def test_where_both_fail_the_block_is_heard() -> None:
 def test_whatever_happens_while_much_is_decided_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random histories of apps that tell of one change a page, with faults, crashes and people at any instant."""
     staged: list[Decision] = []
-    carry_out = ahead.carry_out
 
     def counted(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: Decision, decided: Decided) -> None:
         staged.append(decision)
