@@ -70,7 +70,10 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
         await _by_version(run, side, page.versions, settle)
         following = page.cursor or cursor
         async with asked(app.changes(following)) as answer:
-            await meanwhile(run, side, _keep_page(run, side, page, (cursor, midway), lagging=lagging))
+            changed = _keep_page(run, side, page, (cursor, midway), lagging=lagging)
+            # One page is held at a time: from here on it is the next one.
+            del page
+            await meanwhile(run, side, changed)
         cursor, midway, pages = following, True, pages + 1
         page = await answer
     await _by_version(run, side, page.versions, settle)
