@@ -62,6 +62,12 @@ def test_back_in_scope_merges_on_from_the_bases() -> None:
     assert [(edit.side, edit.changed) for edit in back.edits] == [(L, {"g": "y"}), (R, {"f": "b"})]
 
 
+def test_without_a_scope_every_record_is_in_it() -> None:
+    admits = mapping(*ALL).left.admits
+    assert admits(Decoded({}, {}))
+    assert admits(Decoded({"stage": "lead"}, {"owner": "not a text"}, frozenset({"phone"})))
+
+
 def test_a_record_is_out_of_scope_only_where_that_can_be_told() -> None:
     both = mapping(*ALL, left={"scope": 'stage == "won" && owner != "bot"'})
     admits = both.left.admits
