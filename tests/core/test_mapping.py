@@ -96,17 +96,6 @@ def test_only_what_changed_is_written() -> None:
     assert both.right.encode({"owner": "8", "no such field": "x"}, None) == {}
 
 
-def test_plain_text_reads_back_as_it_was_written() -> None:
-    """Of nothing else is that said without its being tried: not of another type, of a part or of a choice."""
-    both = mapping(*ALL)
-    assert both.left.decode(both.left.encode({"owner": "8"}, None)).values == {"owner": "8"}
-    assert both.left.reads_back(["owner"])
-    assert both.left.reads_back([])
-    assert not both.left.reads_back(["owner", "stage"])
-    assert not any(both.left.reads_back([name]) for name in ("email", "full_name", "phone", "stage"))
-    assert not both.right.reads_back(["owner"]), "it does not live there"
-
-
 def test_a_part_of_an_array_is_written_with_the_whole_array() -> None:
     both = mapping(*ALL)
     assert both.right.needs_current(["email", "phone"])

@@ -91,3 +91,22 @@ def test_what_has_the_same_hash_reads_the_same(one: dict[str, Any], other: dict[
         assert LEFT.decode(one) == LEFT.decode(other)
         assert LEFT.fingerprint(LEFT.decode(one)) == LEFT.fingerprint(LEFT.decode(other))
     assert LEFT.raw_hash(one) == LEFT.raw_hash(dict(reversed(one.items())))
+
+
+@given(st.text())
+def test_what_is_said_to_read_back_does(raw: str) -> None:
+    read = LEFT.decode({"name": raw}).values
+    if read.get("name") is not None:
+        assert LEFT.decode(LEFT.encode(read, None)).values == read
+
+
+def test_only_plain_text_is_said_to_read_back() -> None:
+    """Of another type, of a closed list, or of what does not live there, that is not said without its being tried."""
+    closed = mapping(field("name", type="choice", choices={"a": "A"}), field("owner", right=None))
+    assert LEFT.reads_back(["name"])
+    assert LEFT.reads_back([])
+    assert not any(LEFT.reads_back([name]) for name in ("size", "tags", "more", "no such field"))
+    assert not LEFT.reads_back(["name", "size"])
+    assert closed.left.reads_back(["owner"])
+    assert not closed.right.reads_back(["owner"])
+    assert not closed.right.reads_back(["name"])
