@@ -22,6 +22,14 @@ def test_the_value_of_a_field(
     assert Seen(values=values, base=base, problems=problems).value("f") == expected, why
 
 
+@pytest.mark.parametrize(("why", "values", "base", "problems", "expected"), VALUES, ids=[one[0] for one in VALUES])
+def test_all_that_is_known_is_the_value_of_each_field(
+    why: str, values: dict[str, Value], base: dict[str, Value], problems: dict[str, str], expected: Value | Missing
+) -> None:
+    assert Seen(values=values, base=base, problems=problems).known().get("f", MISSING) == expected, why
+    assert Seen(values=base, base=base, problems=problems).known() == Seen({}, base, problems=problems).known(), why
+
+
 EDITED: list[tuple[str, dict[str, Value], dict[str, Value], bool]] = [
     ("as it was", {"f": "a"}, {"f": "a"}, False),
     ("another value", {"f": "b"}, {"f": "a"}, True),
