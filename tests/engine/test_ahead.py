@@ -1,6 +1,5 @@
 """What is plain is decided while the rest is still being read; what the rest shows otherwise takes it back."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from twoway.core.rules import OnDelete, Policy
 from twoway.engine import ahead
 from twoway.engine.cycle import Ending
 from twoway.engine.decide import Decided, carry_out
-from twoway.engine.meanwhile import asked
 from twoway.engine.run import Run
 from twoway.sdk.errors import TryLater
 from twoway.state.observations import Pending
@@ -210,36 +208,6 @@ def test_what_was_decided_ahead_of_a_listing_that_breaks_off_is_decided_anew() -
     assert [writes_to(world, f"there-{number}") for number in range(1, PEOPLE + 1)] == [
         [f"New {number}"] for number in range(1, PEOPLE + 1)
     ]
-
-
-def test_what_was_asked_is_not_waited_for_where_the_block_fails() -> None:
-    ended: list[str] = []
-
-    async def question() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append("cancelled")
-
-    async def ask() -> None:
-        async with asked(question()):
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        asyncio.run(ask())
-    assert ended == ["cancelled"]
-
-
-def test_where_both_fail_the_block_is_heard() -> None:
-    async def question() -> None:
-        raise TryLater("out of reach")
-
-    async def ask() -> None:
-        async with asked(question()):
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        asyncio.run(ask())
 
 
 def test_whatever_happens_while_much_is_decided_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

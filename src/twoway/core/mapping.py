@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from twoway.core.codec import FieldCodec, compile_field
 from twoway.core.meaning import FORMS, Meaning, as_json, meaning
-from twoway.core.model import Instant, Raw, RawValues, Record, Side, Value, Values
+from twoway.core.model import NOTHING, Instant, Raw, RawValues, Record, Side, Value, Values
 from twoway.core.raw import Invalid
 from twoway.core.rules import Direction, FieldRule, PairRules, Shape
 from twoway.core.scope import Scope
@@ -27,7 +27,6 @@ from twoway.core.spec_check import check_spec
 from twoway.core.transforms import ABSENT, Plain
 from twoway.core.types import TYPES, ValueType, as_it_is, make_type, parse_string
 
-_NOTHING: Final[abc.Mapping[str, Any]] = {}
 _NO_FIELDS: Final[frozenset[str]] = frozenset()
 _SIGN: Final = 1 << 63
 
@@ -157,7 +156,7 @@ class SideMapping:
             if name in self._sent_as_is:
                 out[self._sent_as_is[name]] = value
             elif codec is not None:
-                _put(codec, value, out, _NOTHING if current is None else current)
+                _put(codec, value, out, NOTHING if current is None else current)
         return out
 
     def encode_new(self, values: Values) -> dict[str, Raw]:
@@ -176,7 +175,7 @@ class SideMapping:
             if codec is None or value is None:
                 continue
             try:
-                _put(codec, value, out, _NOTHING)
+                _put(codec, value, out, NOTHING)
             except Invalid:
                 if self._shapes[name] is not Shape.CONSENT or value == "out":
                     raise
@@ -200,7 +199,7 @@ class SideMapping:
         """Whether a record of this side belongs to the pair."""
         return self._scope is None or self._scope.accepts(values)
 
-    def admits(self, decoded: Decoded, base: Values = _NOTHING) -> bool:
+    def admits(self, decoded: Decoded, base: Values = NOTHING) -> bool:
         """Whether a record that was read belongs to the pair, as far as can be told: a scope that cannot be read is no
         reason to take it for one that has left it. What its payload leaves out stands as in `base`."""
         values, problems, overlooked = decoded

@@ -7,13 +7,12 @@ has another place, type or form, the value that is read differs from the base wi
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from twoway.core.codec import choices_on
-from twoway.core.model import Side
+from twoway.core.model import NOTHING, Side
 from twoway.core.spec import FieldSpec
 from twoway.core.transforms import Accessor, Joined, Kept
 from twoway.core.types import word
@@ -21,14 +20,12 @@ from twoway.core.types import word
 FORMS: Final = 1
 """To be raised when a canonical form changes: stored fingerprints and bases were made with the older one."""
 
-_OPEN: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 class Meaning(NamedTuple):
     """How one side's values of a field are read. `choices` is the app's word → canonical value, of a closed list."""
 
     digest: str
-    choices: Mapping[str, str] = _OPEN
+    choices: Mapping[str, str] = NOTHING
 
     def still(self, now: "Meaning") -> bool:
         """Whether whatever could be read before is read as the same value now.
