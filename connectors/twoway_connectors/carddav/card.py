@@ -144,15 +144,23 @@ class Card:
 
     def companions(self, line: Line) -> list[Line]:
         """The lines that only describe this one: its group's label. None where the group has further properties."""
-        if not line.group:
-            return []
-        group = [other for other in self._properties if other.group.lower() == line.group.lower()]
+        group = self._group(line)
         described = [other for other in group if other.name not in _COMPANIONS]
         return [other for other in group if other.name in _COMPANIONS] if described == [line] else []
 
     def label(self, line: Line) -> Line | None:
-        """The line with the label that a person gave to this one alone (`item1.X-ABLabel`)."""
-        return next((other for other in self.companions(line) if other.name == "X-ABLABEL"), None)
+        """The line with the label that a person gave to this one, or to all of its group (`item1.X-ABLabel`)."""
+        return next((other for other in self._group(line) if other.name == "X-ABLABEL"), None)
+
+    def is_alone(self, line: Line) -> bool:
+        """Whether the line has a group that describes no other."""
+        return [other for other in self._group(line) if other.name not in _COMPANIONS] == [line]
+
+    def _group(self, line: Line) -> list[Line]:
+        """All lines of this line's group, itself among them; none where it has no group."""
+        if not line.group:
+            return []
+        return [other for other in self._properties if other.group.lower() == line.group.lower()]
 
     def free_group(self) -> str:
         """A group name that the card does not use yet: `item1`, `item2`, …"""

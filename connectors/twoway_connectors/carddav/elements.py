@@ -7,8 +7,9 @@ X-ABLabel); `pref` is true for the preferred one. Elements come in the order of 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from twoway.sdk import Raw
@@ -188,9 +189,19 @@ def remove_line(card: Card, line: Line) -> None:
 
 
 def _origins(old: Sequence[Element], wanted: Sequence[Element]) -> list[int | None]:
-    """For each wanted element the old one that it was: the same, else the same kind of, else the same value."""
-    origins: list[int | None] = [None] * len(wanted)
-    free = dict(enumerate(old))
+    """For each wanted element the old one that it was: the same, else the same value, else the same kind of.
+
+    What is alike at either end stays where it is: of elements that say the same, too, the line that goes is the one
+    whose element went.
+    """
+    begin = _run(zip(old, wanted, strict=False))
+    end = _run(zip(reversed(old[begin:]), reversed(wanted[begin:]), strict=False))
+    free = {index: old[index] for index in range(begin, len(old) - end)}
+    origins: list[int | None] = [
+        *range(begin),
+        *[None] * (len(wanted) - begin - end),
+        *range(len(old) - end, len(old)),
+    ]
 
     def same_kind(one: Element, other: Element) -> bool:
         return bool(one.get("type") == other.get("type") and one.get("label") == other.get("label"))
@@ -210,6 +221,11 @@ def _origins(old: Sequence[Element], wanted: Sequence[Element]) -> list[int | No
     return origins
 
 
+def _run(pairs: Iterable[tuple[Element, Element]]) -> int:
+    """How many of these are alike before the first that are not."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def _change(card: Card, field: ElementField, line: Line, old: Element, new: Element) -> Line:
     if old == new:
         return line
@@ -220,7 +236,9 @@ def _change(card: Card, field: ElementField, line: Line, old: Element, new: Elem
         changed = changed.rebuilt(_head(changed, new, card.version))
     label = card.label(line)
     wants = new.get("label")
-    if old.get("label") != wants and wants is not None and label is None and not _own_group(card, line):
+    if old.get("label") != wants and not card.is_alone(line):
+        # A label is its whole group's: the other lines keep theirs.
+        label = None
         name = changed.head.partition(";")[0].rpartition(".")[2]
         rest = changed.head.partition(";")
         changed = changed.rebuilt(f"{card.free_group()}.{name}{rest[1]}{rest[2]}")
@@ -231,14 +249,6 @@ def _change(card: Card, field: ElementField, line: Line, old: Element, new: Elem
         elif wants:
             card.add(f"{changed.group}.X-ABLabel:{escape(wants)}", after=changed)
     return changed
-
-
-def _own_group(card: Card, line: Line) -> bool:
-    """Whether the line is the only property of its group."""
-    if not line.group:
-        return False
-    fellows = [other for other in card.properties if other.group.lower() == line.group.lower()]
-    return len(fellows) - len(card.companions(line)) == 1
 
 
 def _head(line: Line, element: Element, version: str) -> str:

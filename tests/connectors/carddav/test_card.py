@@ -72,6 +72,12 @@ READS: list[tuple[str, list[str], str, Any]] = [
         [{"label": "Mobile", "value": "1"}, {"type": "work", "label": "Büro", "value": "2"}],
     ),
     (
+        "a label of a whole group",
+        ["item1.TEL:1", "ITEM1.TEL:2", "item1.X-ABLabel:Büro"],
+        "phones",
+        [{"label": "Büro", "value": "1"}, {"label": "Büro", "value": "2"}],
+    ),
+    (
         "an address, without its empty parts",
         ["ADR;TYPE=work:;;1 Main St\\, Apt 2;Town;;12345;USA"],
         "addresses",
@@ -228,11 +234,39 @@ WRITES: list[tuple[str, list[str], str, Any, list[str]]] = [
         ["item1.TEL:1", "item1.X-ABLabel:Büro"],
     ),
     (
+        "of a group's label the one that stays keeps its own",
+        ["item1.TEL:1", "item1.TEL:2", "item1.X-ABLabel:Büro"],
+        "phones",
+        [{"label": "Büro", "value": "2"}],
+        ["item1.TEL:2", "item1.X-ABLabel:Büro"],
+    ),
+    (
+        "another label for one of a group takes a group of its own",
+        ["item1.TEL:1", "item1.TEL:2", "item1.X-ABLabel:Büro"],
+        "phones",
+        [{"label": "Büro", "value": "1"}, {"label": "Lager", "value": "2"}],
+        ["item1.TEL:1", "item2.TEL:2", "item2.X-ABLabel:Lager", "item1.X-ABLabel:Büro"],
+    ),
+    (
+        "no label for one of a group leaves the group",
+        ["item1.TEL:1", "item1.TEL:2", "item1.X-ABLabel:Büro"],
+        "phones",
+        [{"value": "1"}, {"label": "Büro", "value": "2"}],
+        ["item2.TEL:1", "item1.TEL:2", "item1.X-ABLabel:Büro"],
+    ),
+    (
         "one part of an address; the others keep their text",
         ['ADR;LABEL="x":;;1 Main St,Apt 2;Town;;12345;USA'],
         "addresses",
         [{"street": "1 Main St,Apt 2", "city": "Köln, Nord", "postal_code": "12345", "country": "USA"}],
         ['ADR;LABEL="x":;;1 Main St,Apt 2;Köln\\, Nord;;12345;USA'],
+    ),
+    (
+        "the first of two that say the same is taken out, and the others stay where they are",
+        ["TEL;X-A=1:0", "TEL:1", "TEL;X-A=2:0"],
+        "phones",
+        [{"value": "1"}, {"value": "0"}],
+        ["TEL:1", "TEL;X-A=2:0"],
     ),
     ("an element without a value is none", ["TEL:", "TEL:1"], "phones", [{"type": "work", "value": " "}], ["TEL:"]),
 ]
