@@ -15,16 +15,17 @@ from twoway.engine.meanwhile import let_leave
 from twoway.engine.run import Run
 from twoway.engine.spelling import spelt
 from twoway.state.observations import Pending
+from twoway.state.rows import Observation
 
 
-async def decide(run: Run, side: Side, record_ids: Sequence[str]) -> None:
-    """Stage the writes to the other side that follow from what these records of `side` were just seen to hold."""
+async def decide(run: Run, side: Side, seen: Sequence[Observation]) -> None:
+    """Stage the writes to the other side that follow from what records of `side` were just seen to hold."""
     window = run.pair.tuning.window
-    for at in range(0, len(record_ids), window):
+    for at in range(0, len(seen), window):
         # Whatever has come meanwhile is answered first: it is the apps that are waited for.
         await let_leave()
         with run.commit("decide ahead"):
-            _window(run, side, record_ids[at : at + window])
+            _window(run, side, seen[at : at + window])
 
 
 def take_back(run: Run) -> None:
@@ -35,8 +36,8 @@ def take_back(run: Run) -> None:
         run.ahead = False
 
 
-def _window(run: Run, side: Side, record_ids: Sequence[str]) -> None:
-    found = run.store.observations.seen_alone(run.pair.id, side, run.now, record_ids)
+def _window(run: Run, side: Side, seen: Sequence[Observation]) -> None:
+    found = run.store.observations.seen_alone(run.pair.id, side, run.now, seen)
     decided = Decided(run, found)
     for pending in found:
         _link(run, side, pending, decided)
@@ -47,7 +48,7 @@ def _window(run: Run, side: Side, record_ids: Sequence[str]) -> None:
 def _link(run: Run, side: Side, pending: Pending, decided: Decided) -> None:
     link, observed = pending
     row = observed[side]
-    if row is None or row.life != "live" or row.problems or row.overlooked or link.id in decided.unsettled:
+    if row is None or row.problems or row.overlooked or link.id in decided.unsettled:
         return
     if not is_known(run, link, side.other):
         return

@@ -17,11 +17,11 @@ from twoway.sdk.errors import SnapshotNeeded
 from twoway.state.observations import Listed
 from twoway.state.rows import Observation, receipt_from
 
-Meanwhile = Callable[[Run, Side, Sequence[str]], Awaitable[None]]
-"""What is done about the records that a page of a side's feed showed otherwise, while the next one is on its way."""
+Meanwhile = Callable[[Run, Side, Sequence[Observation]], Awaitable[None]]
+"""What is done about what a page of a side's feed showed of live records, while the next one is on its way."""
 
 
-async def _nothing(run: Run, side: Side, record_ids: Sequence[str]) -> None:
+async def _nothing(run: Run, side: Side, seen: Sequence[Observation]) -> None:
     """They wait until all is read."""
 
 
@@ -70,10 +70,10 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
         await _by_version(run, side, page.versions, settle)
         following = page.cursor or cursor
         async with asked(app.changes(following)) as answer:
-            changed = _keep_page(run, side, page, (cursor, midway), lagging=lagging)
+            seen = _keep_page(run, side, page, (cursor, midway), lagging=lagging)
             # One page is held at a time: from here on it is the next one.
             del page
-            await meanwhile(run, side, changed)
+            await meanwhile(run, side, seen)
         cursor, midway, pages = following, True, pages + 1
         page = await answer
     await _by_version(run, side, page.versions, settle)
@@ -82,21 +82,23 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
     return page.cursor or cursor
 
 
-def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> list[str]:
+def _keep_page(run: Run, side: Side, page: Page, before: tuple[str, bool], *, lagging: bool) -> Sequence[Observation]:
     """Store a page of the feed and, in the same transaction, where to go on from; `before` is where it was asked for,
-    and whether that was in the middle of a listing. Answers the ids of what is known to differ from what was last seen.
+    and whether that was in the middle of a listing. Answers what it showed of live records that is known to differ
+    from what was last seen.
     """
+    seen: Sequence[Observation] = ()
     app = run.app(side)
     news = _news(run, side, page.records, hint=lagging)
     position = page.cursor or before[0], not page.last
     moved = position != before
     if moved or news.changed or news.touched or page.gone or page.merged or page.ids:
         with run.commit(f"observe:{app.account}"):
-            _store(run, side, news, hint=lagging, settle=run.pair.settle)
+            seen = _store(run, side, news, hint=lagging, settle=run.pair.settle)
             _absences(run, side, page, lagging=lagging)
             if moved:
                 run.store.pairs.set_cursor(run.pair.id, side, position[0], midway=position[1])
-    return [] if lagging else [record.id for record, *_ in news.changed]
+    return () if lagging else seen
 
 
 def _note_complete(run: Run, side: Side, pages: int, *, lagging: bool) -> None:
@@ -238,23 +240,23 @@ def _news(run: Run, side: Side, records: Iterable[Record], *, hint: bool) -> _Ne
     return news
 
 
-def _store(run: Run, side: Side, news: _News, *, hint: bool, settle: int) -> None:
+def _store(run: Run, side: Side, news: _News, *, hint: bool, settle: int) -> Sequence[Observation]:
     """Keep the news, within the caller's transaction."""
-    _put(run, side, news.changed, hint=hint, settle=settle)
     run.store.links.touched(side, news.touched)
+    return _put(run, side, news.changed, hint=hint, settle=settle)
 
 
-def _put(run: Run, side: Side, readings: Sequence[_Reading], *, hint: bool, settle: int) -> None:
+def _put(run: Run, side: Side, readings: Sequence[_Reading], *, hint: bool, settle: int) -> Sequence[Observation]:
     if not readings:
-        return
+        return ()
     store, pair = run.store, run.pair
     rev, now = store.observations.next_rev(), run.now
-    store.observations.put(
-        pair.id, [_observation(run, side, one, rev, now, hint=hint, settle=settle) for one in readings]
-    )
+    seen = [_observation(run, side, one, rev, now, hint=hint, settle=settle) for one in readings]
+    store.observations.put(pair.id, seen)
     keys = run.mapping(side).keys
     store.links.set_keys(pair.id, side, [(record.id, keys(decoded.values)) for record, decoded, _ in readings])
     run.counts[f"seen {side}"] += len(readings)
+    return seen
 
 
 def _observation(

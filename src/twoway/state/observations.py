@@ -235,12 +235,13 @@ class Observations:
             )
         return pending
 
-    def seen_alone(self, pair: int, side: Side, now: Instant, record_ids: Iterable[str]) -> list[Pending]:
-        """Of these records of `side` those that are due, and linked, while nothing waits to be settled of the other
-        record, neither is set aside, and no write to either is staged or sent. In the order of their ids."""
-        other = side.other
+    def seen_alone(self, pair: int, side: Side, now: Instant, seen: Iterable[Observation]) -> list[Pending]:
+        """Of these observations of `side` those that still stand, are due, and linked, while nothing waits to be
+        settled of the other record, neither is set aside, and no write to either is staged or sent. In the order of
+        their ids."""
+        other, mine = side.other, {row.record_id: row for row in seen}
         rows = self._db.run(
-            f"SELECT {LINK_COLUMNS}, {OBSERVATION_COLUMNS} FROM json_each(?) j CROSS JOIN observation o "
+            f"SELECT {LINK_COLUMNS}, o.record_id, o.rev FROM json_each(?) j CROSS JOIN observation o "
             f"ON o.pair = ? AND o.side = '{side.value}' AND o.record_id = j.value "
             f"CROSS JOIN link l ON l.pair = o.pair AND l.{side.value}_id = o.record_id "
             "WHERE o.due_at <= ? AND o.hint = 0 AND NOT EXISTS (SELECT 1 FROM observation x "
@@ -250,10 +251,12 @@ class Observations:
             "  AND k.record_id = o.record_id) "
             f"AND NOT EXISTS (SELECT 1 FROM parked k WHERE k.pair = o.pair AND k.side = '{other.value}' "
             f"  AND k.record_id = l.{other.value}_id)",
-            (dumps(sorted(record_ids)), pair, now),
+            (dumps(sorted(mine)), pair, now),
         )
         return [
-            Pending(link_row(row[:LINK_WIDTH]), {side: observation_row(row[LINK_WIDTH:]), other: None}) for row in rows
+            Pending(link_row(row), {side: mine[row[LINK_WIDTH]], other: None})
+            for row in rows
+            if mine[row[LINK_WIDTH]].rev == row[LINK_WIDTH + 1]
         ]
 
     def unlinked(self, pair: int, side: Side, now: Instant, after: str, limit: int) -> list[Observation]:

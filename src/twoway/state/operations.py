@@ -272,11 +272,8 @@ class Operations:
                 f"WHERE x.pair = operation.pair AND x.side = '{to}' AND x.record_id = operation.record_id) "
                 "OR NOT EXISTS (SELECT 1 FROM observation o WHERE o.pair = operation.pair "
                 f"AND o.side = '{giver}' AND o.record_id = operation.counterpart_id AND o.rev = operation.{giver}_rev) "
-                f"OR NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = operation.pair "
-                f"AND l.{to}_id = operation.record_id AND +l.id = operation.link "
-                f"AND l.{to}_version IS operation.version) "
-                f"OR NOT EXISTS (SELECT 1 FROM link l WHERE l.pair = operation.pair "
-                f"AND l.{giver}_id = operation.counterpart_id AND +l.id = operation.link))",
+                f"OR NOT EXISTS (SELECT 1 FROM link l WHERE l.id = operation.link AND l.{to}_id IS operation.record_id "
+                f"AND l.{giver}_id IS operation.counterpart_id AND l.{to}_version IS operation.version))",
                 (now, pair, to, cycle),
             )
 
