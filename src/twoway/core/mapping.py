@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from twoway.core.codec import FieldCodec, compile_field
 from twoway.core.meaning import FORMS, Meaning, as_json, meaning
-from twoway.core.model import NOTHING, Instant, Raw, RawValues, Record, Side, Value, Values
+from twoway.core.model import LEFT, NOTHING, RIGHT, Instant, Raw, RawValues, Record, Side, Value, Values
 from twoway.core.raw import Invalid
 from twoway.core.rules import Direction, FieldRule, PairRules, Shape
 from twoway.core.scope import Scope
@@ -287,7 +287,7 @@ class Mapping:
     """What each field means on each side on which it lives."""
 
     def side(self, side: Side) -> SideMapping:
-        return self.left if side is Side.LEFT else self.right
+        return self.left if side is LEFT else self.right
 
 
 def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]] | None = None) -> Mapping:
@@ -298,7 +298,7 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
     """
     problems = check_spec(spec)
     kinds = {one.name: _kind(one) for one in spec.fields if one.type in TYPES and not _bad_options(one, problems)}
-    codecs: dict[Side, dict[str, FieldCodec]] = {Side.LEFT: {}, Side.RIGHT: {}}
+    codecs: dict[Side, dict[str, FieldCodec]] = {LEFT: {}, RIGHT: {}}
     scopes: dict[Side, Scope | None] = {}
     for side in Side:
         for one in spec.fields:
@@ -313,8 +313,7 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
     hash_ = _hash(spec, codecs)
     seed = int(hash_[:16], 16)
     left, right = (
-        SideMapping(spec.side(side), codecs[side], kinds, spec.match, scopes[side], seed)
-        for side in (Side.LEFT, Side.RIGHT)
+        SideMapping(spec.side(side), codecs[side], kinds, spec.match, scopes[side], seed) for side in (LEFT, RIGHT)
     )
     return Mapping(
         pair=spec.pair,

@@ -44,13 +44,15 @@ class Side(StrEnum):
     LEFT = "left"
     RIGHT = "right"
 
-    @property
-    def other(self) -> "Side":
-        return Side.RIGHT if self is Side.LEFT else Side.LEFT
+    other: "Side"
+    """The opposite end."""
 
 
-SIDES: Final = (Side.LEFT, Side.RIGHT)
-"""Both: where each record is asked for each of them, an enumeration takes its time to say this."""
+LEFT: Final = Side.LEFT
+RIGHT: Final = Side.RIGHT
+SIDES: Final = (LEFT, RIGHT)
+"""Both: where it is asked about each record, an enumeration takes its time to name its members."""
+LEFT.other, RIGHT.other = RIGHT, LEFT
 
 
 class Record(NamedTuple):

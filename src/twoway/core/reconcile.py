@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from twoway.core.diff import MISSING, OVERLOOKED, Life, Missing, Seen
-from twoway.core.model import NOTHING, Kind, Side, Value, Values
+from twoway.core.model import LEFT, NOTHING, RIGHT, Kind, Side, Value, Values
 from twoway.core.resolve import MERGED, OPTED_OUT, UNION, FieldView, Resolution, Verdict, elements, resolve
 from twoway.core.rules import Direction, OnDelete, OnEditedDelete, OnLeave, PairRules, Shape
 
@@ -88,11 +88,11 @@ class Decision(NamedTuple):
 
 def reconcile(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Verdict] | None = None) -> Decision:
     """Decide one link. `verdicts` are people's decisions on conflicts, by field."""
-    gone = [side for side, seen in ((Side.LEFT, left), (Side.RIGHT, right)) if seen.life is Life.GONE]
+    gone = [side for side, seen in ((LEFT, left), (RIGHT, right)) if seen.life is Life.GONE]
     if len(gone) == 2:
         return Decision(Action.UNLINK, reason="deleted on both sides")
     if gone:
-        return _deleted(gone[0], *((left, right) if gone[0] is Side.LEFT else (right, left)), rules)
+        return _deleted(gone[0], *((left, right) if gone[0] is LEFT else (right, left)), rules)
     if not (left.in_scope and right.in_scope):
         return _left_scope(left, right, rules)
     return _fields(left, right, rules, verdicts or {})
@@ -179,14 +179,14 @@ def _left_scope(left: Seen, right: Seen, rules: PairRules) -> Decision:
         case OnLeave.ARCHIVE:
             if not (left.in_scope or right.in_scope):
                 return Decision(Action.UNLINK, reason="both left the scope")
-            side, seen = (Side.RIGHT, right) if right.in_scope else (Side.LEFT, left)
+            side, seen = (RIGHT, right) if right.in_scope else (LEFT, left)
             return Decision(edits=(_removal(side, Kind.ARCHIVE, seen, LEFT_SCOPE),))
     return Decision(Action.FREEZE, reason="out of scope")
 
 
 def _fields(left: Seen, right: Seen, rules: PairRules, verdicts: Mapping[str, Verdict]) -> Decision:
-    edits = {Side.LEFT: _Draft(Side.LEFT), Side.RIGHT: _Draft(Side.RIGHT)}
-    bases: dict[Side, dict[str, Value]] = {Side.LEFT: {}, Side.RIGHT: {}}
+    edits = {LEFT: _Draft(LEFT), RIGHT: _Draft(RIGHT)}
+    bases: dict[Side, dict[str, Value]] = {LEFT: {}, RIGHT: {}}
     conflicts: list[FieldConflict] = []
     here, there = left.known(), right.known()
     # Of most fields of most records nothing is to be decided: nothing was changed, and the two agree.
@@ -232,9 +232,9 @@ def _move(
 ) -> None:
     """What the left and the right side show now, `one` and `two`, is what they are known to store."""
     if one is not MISSING and left.base.get(name, MISSING) != one:
-        bases[Side.LEFT][name] = one
+        bases[LEFT][name] = one
     if two is not MISSING and right.base.get(name, MISSING) != two:
-        bases[Side.RIGHT][name] = two
+        bases[RIGHT][name] = two
 
 
 class _Draft:
@@ -255,8 +255,8 @@ class _Draft:
 def _draft(name: str, answer: Resolution, left: Value, right: Value, edits: dict[Side, _Draft]) -> None:
     """Note what a resolution writes. A field may be written on both sides at once: a merged set, a person's verdict."""
     for side, value, opposite, here, there in (
-        (Side.LEFT, answer.left, answer.right, left, right),
-        (Side.RIGHT, answer.right, answer.left, right, left),
+        (LEFT, answer.left, answer.right, left, right),
+        (RIGHT, answer.right, answer.left, right, left),
     ):
         if isinstance(value, Missing):
             continue
@@ -277,7 +277,7 @@ def moved_bases(edit: Edit, stored: Values, base: Mapping[Side, Values]) -> dict
     Only the fields that were written: what a person set meanwhile in another field stays a change. So does, where a
     set is merged on both sides, what this side has yet to give to the other.
     """
-    moved: dict[Side, dict[str, Value]] = {Side.LEFT: {}, Side.RIGHT: {}}
+    moved: dict[Side, dict[str, Value]] = {LEFT: {}, RIGHT: {}}
     for name, value in edit.changed.items():
         now = stored.get(name, value)
         if name not in edit.deltas:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from twoway.core.diff import MISSING, Missing
-from twoway.core.model import NOTHING, Instant, Side, Value
+from twoway.core.model import LEFT, NOTHING, RIGHT, Instant, Side, Value
 from twoway.core.rules import Blank, Drift, FieldRule, Policy, Shape, Start
 
 OPTED_IN: Final = "in"
@@ -63,7 +63,7 @@ class Resolution(NamedTuple):
     conflict: bool = False
 
     def on(self, side: Side) -> Value | Missing:
-        return self.left if side is Side.LEFT else self.right
+        return self.left if side is LEFT else self.right
 
 
 SETTLED: Final = Resolution()
@@ -94,11 +94,11 @@ def resolve(
         return _merge_sets(left, right)
     if left_changed and right_changed:
         return _conflict(rule, left, right, tolerance)
-    return _write(Side.RIGHT, left.value, "changed") if left_changed else _write(Side.LEFT, right.value, "changed")
+    return _write(RIGHT, left.value, "changed") if left_changed else _write(LEFT, right.value, "changed")
 
 
 def _write(side: Side, value: Value | Missing, rule: str) -> Resolution:
-    return Resolution(left=value, rule=rule) if side is Side.LEFT else Resolution(right=value, rule=rule)
+    return Resolution(left=value, rule=rule) if side is LEFT else Resolution(right=value, rule=rule)
 
 
 def _both(rule: FieldRule, left: FieldView, right: FieldView, value: Value, why: str) -> Resolution:
@@ -107,7 +107,7 @@ def _both(rule: FieldRule, left: FieldView, right: FieldView, value: Value, why:
     def wanted(side: Side, view: FieldView) -> Value | Missing:
         return value if view.value != value and rule.direction.writes(side) else MISSING
 
-    return Resolution(wanted(Side.LEFT, left), wanted(Side.RIGHT, right), why)
+    return Resolution(wanted(LEFT, left), wanted(RIGHT, right), why)
 
 
 def _review(rule: str) -> Resolution:
@@ -118,21 +118,21 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
     """No base on one side or on both: a first link, a new field, or a record that another was merged into."""
     if rule.shape is Shape.CONSENT:
         return _both(rule, left, right, OPTED_OUT, "opt-out") if OPTED_OUT in (left.value, right.value) else SETTLED
-    for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+    for blank, filled, side in ((left, right, LEFT), (right, left, RIGHT)):
         if blank.value is None:
             return _write(side, filled.value, "filled") if rule.direction.writes(side) else SETTLED
     receiver = rule.direction.receiver
     if receiver is not None:
         if rule.drift is Drift.IGNORE:
             return SETTLED
-        return _write(receiver, (left if receiver is Side.RIGHT else right).value, "one-way")
+        return _write(receiver, (left if receiver is RIGHT else right).value, "one-way")
     if rule.shape is Shape.SET:
         return Resolution(_united(left, right), _united(right, left), UNION)
     match rule.start:
         case Start.LEFT:
-            return _write(Side.RIGHT, left.value, "start: left")
+            return _write(RIGHT, left.value, "start: left")
         case Start.RIGHT:
-            return _write(Side.LEFT, right.value, "start: right")
+            return _write(LEFT, right.value, "start: right")
         case Start.NEWEST:
             return _newest(left, right, tolerance, "start: newest")
     return _review("start: review")
@@ -140,7 +140,7 @@ def _start(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int) -
 
 def _consent(rule: FieldRule, left: FieldView, right: FieldView) -> Resolution:
     """Opting out travels at once and wins; opting in is for a person to confirm where the other side says "out"."""
-    for out, other, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+    for out, other, side in ((left, right, LEFT), (right, left, RIGHT)):
         opted_in = other.value == OPTED_IN and other.changed
         if out.value == OPTED_OUT and not out.changed and opted_in and rule.direction.writes(side):
             return _review("opt-in")
@@ -151,7 +151,7 @@ def _one_way(rule: FieldRule, left: FieldView, right: FieldView, receiver: Side)
     """An edit on the receiving side is drift. It is put back to what that side was last known to store: where the app
     rewrote what it was given, or an undo holds another value, that is not the giver's value. A blank that may not
     travel changes nothing of this."""
-    giver, taker = (right, left) if receiver is Side.LEFT else (left, right)
+    giver, taker = (right, left) if receiver is LEFT else (left, right)
     if giver.changed and (giver.value is not None or rule.blank is Blank.PROPAGATE):
         return _write(receiver, giver.value, "one-way" if taker.changed else "changed")
     if taker.changed and rule.drift is Drift.REVERT:
@@ -163,7 +163,7 @@ def _emptied(rule: FieldRule, left: FieldView, right: FieldView) -> Resolution |
     """A side that was emptied, where a blank may not travel: it takes the other side's value, or stays as it is."""
     if rule.blank is Blank.PROPAGATE:
         return None
-    for blank, filled, side in ((left, right, Side.LEFT), (right, left, Side.RIGHT)):
+    for blank, filled, side in ((left, right, LEFT), (right, left, RIGHT)):
         if blank.value is None and blank.changed:
             return _write(side, filled.value, "filled") if rule.blank is Blank.FILL or filled.changed else SETTLED
     return None
@@ -173,9 +173,9 @@ def _conflict(rule: FieldRule, left: FieldView, right: FieldView, tolerance: int
     """Changed on both sides, to different values."""
     match rule.policy:
         case Policy.LEFT:
-            return _write(Side.RIGHT, left.value, "conflict: left")
+            return _write(RIGHT, left.value, "conflict: left")
         case Policy.RIGHT:
-            return _write(Side.LEFT, right.value, "conflict: right")
+            return _write(LEFT, right.value, "conflict: right")
         case Policy.NEWEST:
             return _newest(left, right, tolerance, "conflict: newest")
         case Policy.LONGEST | Policy.MIN | Policy.MAX as policy:
@@ -188,8 +188,8 @@ def _newest(left: FieldView, right: FieldView, tolerance: int, rule: str) -> Res
     if left.time is None or right.time is None or abs(left.time - right.time) <= tolerance:
         return _review(f"{rule}, times too close or unknown")
     if left.time > right.time:
-        return _write(Side.RIGHT, left.value, rule)
-    return _write(Side.LEFT, right.value, rule)
+        return _write(RIGHT, left.value, rule)
+    return _write(LEFT, right.value, rule)
 
 
 def _by_size(policy: Policy, shape: Shape, left: FieldView, right: FieldView) -> Resolution:
@@ -198,8 +198,8 @@ def _by_size(policy: Policy, shape: Shape, left: FieldView, right: FieldView) ->
     if one is None or two is None or one == two:
         return _review(f"{rule}, neither wins")
     if (one > two) is not (policy is Policy.MIN):
-        return _write(Side.RIGHT, left.value, rule)
-    return _write(Side.LEFT, right.value, rule)
+        return _write(RIGHT, left.value, rule)
+    return _write(LEFT, right.value, rule)
 
 
 def _size(policy: Policy, shape: Shape, value: Value) -> tuple[Decimal, str] | None:

@@ -7,7 +7,7 @@ read. Where the rest of what is read says otherwise the write is taken back, and
 
 from collections.abc import Sequence
 
-from twoway.core.model import Kind, Side
+from twoway.core.model import LEFT, RIGHT, Kind, Side
 from twoway.core.reconcile import Action, Decision, reconcile
 from twoway.core.resolve import DRIFT
 from twoway.engine.decide import Decided, carry_out, is_known, look_at
@@ -56,7 +56,7 @@ def _link(run: Run, side: Side, pending: Pending, decided: Decided) -> None:
     if seen[side].base is not link.bases[side]:
         return
     told = spelt(run, seen) if run.pair.mapping.rules.sets else seen
-    decision = reconcile(told[Side.LEFT], told[Side.RIGHT], run.pair.mapping.rules)
+    decision = reconcile(told[LEFT], told[RIGHT], run.pair.mapping.rules)
     if _is_plain(decision, side.other):
         carry_out(run, pending, seen, decision, decided)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from twoway.core.mapping import Mapping as CompiledMapping
 from twoway.core.mapping import SideMapping
-from twoway.core.model import Instant, Side
+from twoway.core.model import LEFT, Instant, Side
 from twoway.core.plan import Totals
 from twoway.engine.app import App
 from twoway.ports import Clock
@@ -91,7 +91,8 @@ class Run:
         return self.pair.apps[side]
 
     def mapping(self, side: Side) -> SideMapping:
-        return self.pair.mapping.side(side)
+        mapping = self.pair.mapping
+        return mapping.left if side is LEFT else mapping.right
 
     def commit(self, name: str, *, durable: bool = False) -> AbstractContextManager[None]:
         """One transaction of this cycle: refused when another process has taken the pair over."""

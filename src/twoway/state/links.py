@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from twoway.core.match import Holder, Slots, Standing
-from twoway.core.model import Instant, Side, Value, Values
+from twoway.core.model import LEFT, RIGHT, Instant, Side, Value, Values
 from twoway.state.database import Database
 from twoway.state.rows import CREATES_IN_FLIGHT, LINK_COLUMNS, Link, dumps, link_row
 
@@ -75,7 +75,7 @@ class Links:
     def add(self, pair: int, new: NewLink, now: Instant) -> int:
         """Link two records. Their marks and parkings end."""
         self.add_all(pair, [new], now)
-        return int(self._db.one("SELECT id FROM link WHERE pair = ? AND left_id = ?", (pair, new.ids[Side.LEFT])))
+        return int(self._db.one("SELECT id FROM link WHERE pair = ? AND left_id = ?", (pair, new.ids[LEFT])))
 
     def add_all(self, pair: int, news: Sequence[NewLink], now: Instant) -> None:
         """The same for many."""
@@ -256,7 +256,7 @@ class Links:
 
 
 def _columns(new: NewLink) -> tuple[Any, ...]:
-    left, right = Side.LEFT, Side.RIGHT
+    left, right = LEFT, RIGHT
     return (
         new.ids[left],
         new.ids[right],
@@ -272,5 +272,5 @@ def _columns(new: NewLink) -> tuple[Any, ...]:
 
 def _bases(bases: Mapping[Side, Values]) -> tuple[str, str | None]:
     """The two columns: the right one is null where both sides are the same."""
-    left, right = dumps(bases[Side.LEFT]), dumps(bases[Side.RIGHT])
+    left, right = dumps(bases[LEFT]), dumps(bases[RIGHT])
     return left, None if right == left else right

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from twoway.core.model import Instant, Side
+from twoway.core.model import LEFT, RIGHT, Instant, Side
 from twoway.state.database import Database
 from twoway.state.rows import (
     CREATES_IN_FLIGHT,
@@ -221,7 +221,7 @@ class Observations:
             "AND NOT EXISTS (SELECT 1 FROM operation p WHERE p.link = l.id AND p.closed_at IS NULL "
             "  AND (p.state IN ('sent', 'unknown') OR p.undoes IS NOT NULL OR p.cycle = ?)) "
             "ORDER BY o.record_id LIMIT ?",
-            (pair, side.value, now, after, now, settle, side is Side.LEFT, now, cycle, limit),
+            (pair, side.value, now, after, now, settle, side is LEFT, now, cycle, limit),
         )
         pending = []
         for row in rows:
@@ -367,7 +367,7 @@ class Observations:
 
 def _sighted(row: Sequence[Any]) -> dict[Side, Sighting]:
     """What was seen of either side, from the columns of a sighting twice."""
-    return {side: Sighting(*row[at : at + 4]) for side, at in ((Side.LEFT, 0), (Side.RIGHT, 4)) if row[at] is not None}
+    return {side: Sighting(*row[at : at + 4]) for side, at in ((LEFT, 0), (RIGHT, 4)) if row[at] is not None}
 
 
 def _problems_text(row: Observation) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from twoway.core.model import Instant, Kind, Side, Value, Values
+from twoway.core.model import LEFT, RIGHT, Instant, Kind, Side, Value, Values
 from twoway.core.plan import State, Totals
 from twoway.core.reconcile import Edit
 from twoway.state.database import Database
@@ -73,10 +73,10 @@ class Operations:
                     row.version,
                     edit_text(row.edit),
                     state.value,
-                    row.revs[Side.LEFT],
-                    row.revs[Side.RIGHT],
-                    row.fps[Side.LEFT],
-                    row.fps[Side.RIGHT],
+                    row.revs[LEFT],
+                    row.revs[RIGHT],
+                    row.fps[LEFT],
+                    row.fps[RIGHT],
                     row.undoes,
                 )
                 for row in rows

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from twoway.core.model import NOTHING, Instant, Kind, Side, Value, Values
+from twoway.core.model import LEFT, NOTHING, RIGHT, Instant, Kind, Side, Value, Values
 from twoway.core.reconcile import Edit
 
 _SIDES: Final = {side.value: side for side in Side}
@@ -92,11 +92,11 @@ def link_row(row: Any) -> Link:
     right = left if row[8] is None else orjson.loads(row[8])
     return Link(
         row[0],
-        {Side.LEFT: row[1], Side.RIGHT: row[2]},
-        {Side.LEFT: row[3], Side.RIGHT: row[4]},
-        {Side.LEFT: row[5], Side.RIGHT: row[6]},
-        {Side.LEFT: left, Side.RIGHT: right},
-        {Side.LEFT: row[9], Side.RIGHT: row[10]},
+        {LEFT: row[1], RIGHT: row[2]},
+        {LEFT: row[3], RIGHT: row[4]},
+        {LEFT: row[5], RIGHT: row[6]},
+        {LEFT: left, RIGHT: right},
+        {LEFT: row[9], RIGHT: row[10]},
         loads(row[11]) or {},
     )
 
@@ -173,8 +173,8 @@ def operation_row(row: Any) -> StagedOperation:
         row[6],
         edit_from(row[7], side, _KINDS[row[17]]),
         row[8],
-        {Side.LEFT: row[9], Side.RIGHT: row[10]},
-        {Side.LEFT: row[11], Side.RIGHT: row[12]},
+        {LEFT: row[9], RIGHT: row[10]},
+        {LEFT: row[11], RIGHT: row[12]},
         row[13],
         row[14],
         row[15],
