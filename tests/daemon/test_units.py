@@ -73,6 +73,9 @@ def test_the_daemon_has_a_watchdog_and_its_restarts_are_limited() -> None:
         ("NoNewPrivileges", ["yes"]),
         ("ProtectSystem", ["strict"]),
         ("ProtectHome", ["yes"]),
+        ("ProtectProc", ["invisible"]),
+        # With the subset "pid" it would not see the boot, by which it and a command know each other for alive.
+        ("ProcSubset", []),
         ("PrivateTmp", ["yes"]),
         ("PrivateDevices", ["yes"]),
         ("CapabilityBoundingSet", [""]),

@@ -2,7 +2,7 @@
 
 The lease keeps the daemon and a one-off command apart. Its token is the fence: every commit of a cycle checks it, so
 that a process that was stopped and wakes up can no longer write. The lease of a process of this machine that is dead
-is free at once; that of another machine after `EXPIRY`.
+is free at once; that of another machine, or of a process that is hidden from this one, after `EXPIRY`.
 """
 
 import json
@@ -18,7 +18,10 @@ from twoway.state.pairs import Lease
 from twoway.state.store import Store
 
 EXPIRY: Final = 300_000
-"""Milliseconds without a sign of life after which another machine's lease is taken over."""
+"""Milliseconds without a sign of life after which a lease is taken over whose holder cannot be looked for."""
+
+_PROC = Path("/proc")
+_ENDED = "ended"
 
 
 class PairBusy(Exception):
@@ -73,8 +76,23 @@ def _lives(owner: str, silent: int) -> bool:
         return silent < EXPIRY
     if host != socket.gethostname():
         return silent < EXPIRY
+    seen = _started(pid)
+    if seen is None or started is None:
+        # Not there, or hidden: a service that is confined is shown neither the processes of others nor the boot.
+        return _exists(pid) and silent < EXPIRY
     # A process id is used again; together with its start it is not.
-    return started is not None and _started(pid) == started
+    return bool(seen == started)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # It is there, and another user's.
+        return True
+    return True
 
 
 def _described(owner: str) -> str:
@@ -86,12 +104,12 @@ def _described(owner: str) -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When the kernel started a process, in ticks since the boot of this machine; `None` when there is none."""
+    """When the kernel started a process, in ticks since the boot of this machine; `None` where it is not shown."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        text = (_PROC / f"{pid}/stat").read_text(encoding="utf-8")
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return None
     # The name of the program, in brackets, may hold spaces and brackets itself.
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else f"{boot}/{fields[19]}"
+    return _ENDED if fields[0] in ("Z", "X") else f"{boot}/{fields[19]}"
