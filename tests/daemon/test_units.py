@@ -108,6 +108,27 @@ def test_the_credentials_have_the_names_that_the_settings_read(
     assert url.get_secret_value() == "https://chat.example/hook"
 
 
+def _others_may_read(mode: str) -> bool:
+    """Whether a folder of this mode, or made with it, can be entered and listed by who is neither owner nor group."""
+    return int(mode, 8) & 0o005 == 0o005
+
+
+@pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
+def test_the_user_that_systemd_makes_can_read_the_configuration(unit: str) -> None:
+    service = _read(unit)["Service"]
+    # Of all its folders this is the one that systemd leaves to root: systemd.exec(5), ConfigurationDirectory=.
+    assert service["DynamicUser"] == ["yes"]
+    assert [_others_may_read(mode) for mode in service["ConfigurationDirectoryMode"]] == [True]
+
+
+def test_the_folders_are_made_so_that_it_can_be_read() -> None:
+    told = [(_UNITS / _DAEMON).read_text(), (_UNITS.parent / "docs" / "operations.md").read_text()]
+    for text in told:
+        ((mode, folders),) = re.findall(r"install -d -m (\d+) (/etc/.*?) +#", text)
+        assert folders.split() == ["/etc/twoway", "/etc/twoway/pairs"]
+        assert _others_may_read(mode)
+
+
 def test_both_services_are_confined_alike() -> None:
     running = {"Type", "NotifyAccess", "WatchdogSec", "KillMode", "SuccessExitStatus"}
     running_too = re.compile(r"Exec|Restart|Timeout")
