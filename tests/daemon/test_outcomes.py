@@ -123,6 +123,23 @@ def test_a_pair_that_is_no_longer_held_but_fails_is_not_taken_for_told(desk: Des
     assert not desk.outcomes.told("crm-newsletter", desk.mapping)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(TryLater("busy"), id="an app does not answer, when it is asked for its fields"),
+        pytest.param(PairBusy("crm-newsletter", "process 1", 2), id="another process works on it"),
+        pytest.param(LeaseLost("taken over", "Nothing to do"), id="another process took it over"),
+    ],
+)
+def test_a_pair_that_was_approved_and_does_not_get_to_run_is_not_taken_for_told(desk: Desk, error: Exception) -> None:
+    desk.raised(Held("halted: 31 deletes", "approve it"))
+    desk.raised(Paused("a person paused it", "resume it"))
+    assert desk.outcomes.told("crm-newsletter", desk.mapping)
+    desk.raised(error)
+    assert not desk.outcomes.told("crm-newsletter", desk.mapping)
+    assert desk.alerts == [("halted", "crm-newsletter")]
+
+
 def test_a_fault_of_ours_is_told_with_its_place_and_without_its_words(desk: Desk) -> None:
     try:
         raise KeyError("ada lovelace")  # noqa: TRY301 - for the traceback

@@ -74,6 +74,9 @@ class Outcomes:
     async def raised(self, pair: str, error: Exception, cycle: int | None = None, *, snapshot: bool = False) -> None:
         """A cycle could not begin, or failed. Of snapshots that fail while the changes do not, a person is told once,
         and not again with each try."""
+        if not isinstance(error, NotNow):
+            # It is held no longer: else nobody would be told that it gets nowhere since.
+            self.alerts.clear(Condition(Trouble.HALTED, pair))
         if not snapshot or isinstance(error, NotNow | PairBusy | LeaseLost):
             await self._tell(pair, error, cycle)
             return
