@@ -4,6 +4,8 @@ A snapshot may fail, find the pair busy, or be due while the daemon is down. Whe
 they are not seen before one succeeds, and that is not to wait for the next night.
 """
 
+from collections.abc import Iterable
+
 from twoway.core.model import Instant
 from twoway.daemon import freshness
 from twoway.daemon.freshness import Stall
@@ -13,6 +15,13 @@ PAUSE = 3_600_000
 """Milliseconds between two tries: a complete listing is dear, and the app may be in trouble."""
 _OWN_TURN = 60_000
 """Milliseconds, beyond the jitter, in which a snapshot has its own turn, before it counts as missed."""
+
+
+def missed(schedule: PairSchedule, taken: Instant | None, tried: Iterable[Instant], now: Instant) -> bool:
+    """Whether a cycle that runs without a daemon is to list both sides completely: a snapshot came due since the last
+    one, and none was `tried` within the pause."""
+    due = None if taken is None else due_after(schedule, taken, Reading.SNAPSHOT)
+    return due is not None and due <= now and all(at + PAUSE <= now for at in tried)
 
 
 class Snapshots:

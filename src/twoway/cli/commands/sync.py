@@ -13,6 +13,8 @@ from twoway.cli.options import AsJson, Pair
 from twoway.cli.output import document, say
 from twoway.cli.session import Session, session
 from twoway.config.load import PairConfig
+from twoway.daemon.app import schedules
+from twoway.daemon.snapshots import missed
 from twoway.engine.cycle import Kind, Report
 from twoway.engine.lease import PairBusy
 from twoway.engine.service import Paused
@@ -23,6 +25,8 @@ app = typer.Typer(add_completion=False)
 
 _LOOK_AGAIN = 1.0
 """Seconds between two attempts under `--wait`."""
+_LATEST = 500
+"""Cycles among which a snapshot that was tried within the hour is looked for."""
 
 
 @app.command()
@@ -41,7 +45,8 @@ def sync(
     """Run one cycle now.
 
     Without a pair all of them are run, one after the other; where one fails the others go on, and the worst outcome
-    is the exit code. Pairs that a person paused are then skipped.
+    is the exit code. Pairs that a person paused are then skipped. Where the complete listing that the schedule asks for
+    has not been made, both apps are listed completely.
     """
     if snapshot and record:
         raise typer.BadParameter("--record reads nothing but that record: leave --snapshot out")
@@ -86,6 +91,8 @@ async def _sync(
 async def _cycle(work: Session, one: Asked, kind: Kind, wait: bool) -> Report:
     if one.error is not None:
         raise one.error
+    if kind is Kind.INCREMENTAL and _snapshot_missed(work, one.pair):
+        kind = Kind.SNAPSHOT
     while True:
         try:
             return await work.service.cycle(one.pair.name, kind, records=one.records)
@@ -93,6 +100,15 @@ async def _cycle(work: Session, one: Asked, kind: Kind, wait: bool) -> Report:
             if not wait:
                 raise
             await work.clock.sleep(_LOOK_AGAIN)
+
+
+def _snapshot_missed(work: Session, one: PairConfig) -> bool:
+    """Under a timer, no daemon takes the snapshots that the schedule asks for."""
+    row = ensured(work.store, one.name)
+    (schedule,) = (each for each in schedules(work.config) if each.pair == one.name)
+    cycles = work.store.pairs.cycles(row.id, _LATEST)
+    tried = [each.started_at for each in cycles if each.kind == Kind.SNAPSHOT]
+    return missed(schedule, row.snapshot_at, tried, work.clock.now())
 
 
 def _skipped(work: Session, one: PairConfig, named: str | None, error: Exception) -> bool:
