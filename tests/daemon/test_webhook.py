@@ -68,9 +68,17 @@ def test_an_address_where_nobody_listens_is_in_no_log_and_no_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["chat.example/hush", "ftp://chat.example/hush", "http://chat.example/hush", "https://"]
+    "url",
+    [
+        "chat.example/hush",
+        "ftp://chat.example/hush",
+        "http://chat.example/hush",
+        "https://",
+        "https://[chat.example/hush",
+    ],
 )
 def test_an_address_that_will_not_do_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(TellUser, match=r"alerts\.webhook_url.*https://host/path") as refused:
         by_webhook(url, HandClock())
     assert "hush" not in str(refused.value)
+    assert url in secret_parts(url), "and no log shows it"
