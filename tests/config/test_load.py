@@ -72,6 +72,21 @@ def test_environment_goes_before_credentials_and_credentials_before_the_file(
     assert (config.settings.logging.level, config.settings.engine.window) == ("warning", 7)
 
 
+@pytest.mark.parametrize("name", ["accounts__crm__token", "alerts__webhook_url"])
+def test_a_credential_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    credentials = folder / "credentials"
+    credentials.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    (folder / "config.yaml").write_text(CONFIG)
+    (credentials / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=f"systemd credential {name}: the credential is not UTF-8 text"):
+        load(folder / "config.yaml")
+    (credentials / name).unlink()
+    (credentials / name).mkdir()
+    with pytest.raises(ConfigError, match=f"systemd credential {name}: the credential cannot be read: Is a directory"):
+        load(folder / "config.yaml")
+
+
 def test_an_account_may_come_from_the_environment_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "config.yaml").write_text("accounts: {}\n")
     for name, text in {"CRM__APP": "hubspot", "NEWS__APP": "mailchimp", "NEWS": "overruled by the longer name"}.items():

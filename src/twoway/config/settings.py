@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from twoway.config.problems import ConfigError, Problem
 from twoway.config.strict import Strict
 from twoway.config.units import Duration, span
 
@@ -206,9 +207,9 @@ class CredentialsSource(PydanticBaseSettingsSource):
             match file.name.split("__"):
                 case ["accounts", account, key] | ["accounts", account, "secrets", key] if account in self._accounts:
                     accounts = found.setdefault("accounts", {})
-                    accounts.setdefault(account, {}).setdefault("secrets", {})[key] = read_secret(file)
+                    accounts.setdefault(account, {}).setdefault("secrets", {})[key] = _credential(file)
                 case [section, key] if section in self.settings_cls.model_fields and section != "accounts":
-                    found.setdefault(section, {})[key] = read_secret(file)
+                    found.setdefault(section, {})[key] = _credential(file)
                 case _:
                     pass
         return found
@@ -217,6 +218,17 @@ class CredentialsSource(PydanticBaseSettingsSource):
 def read_secret(path: Path) -> str:
     """The text of a secret's file, without the line end that editors add."""
     return path.read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def _credential(file: Path) -> str:
+    """The text of a credential. Raises `ConfigError`."""
+    try:
+        return read_secret(file)
+    except OSError as error:
+        what = f"the credential cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        what = "the credential is not UTF-8 text; valid: the secret as text, as LoadCredential= takes it from a file"
+    raise ConfigError([Problem(f"systemd credential {file.name}", 0, 0, "", what)])
 
 
 def variable(where: tuple[str | int, ...]) -> str:
