@@ -82,7 +82,7 @@ class _Desk:
         run(within())
 
     async def stalled(self) -> bool:
-        (schedule,) = self._schedules
+        (schedule,) = self.daemon._scheduler.schedules.values()
         await self.daemon._judge_freshness(schedule)
         return _STALLED in self.daemon._outcomes.alerts.told
 
@@ -138,6 +138,22 @@ def test_a_clock_that_is_put_back_is_told_in_one_line_and_the_pair_is_read_at_on
         _Desk(config, store).work(test)
     (line,) = [orjson.loads(each) for each in log.getvalue().splitlines()]
     assert (line["event"], line["level"], line["seconds"]) == ("clock_put_back", "warning", 3600)
+
+
+def test_a_pair_whose_times_a_reload_changed_has_missed_none_of_the_new_ones(config: Path, store: Store) -> None:
+    async def test(desk: _Desk) -> None:
+        _succeeded(store, desk.clock.now())
+        desk.clock.let_pass(5 * _MINUTE)
+        file = config.parent / "pairs" / f"{_PAIR}.yaml"
+        file.write_text(file.read_text().replace("every: 2m", "every: 1m"))
+        await desk.daemon._take_over(desk.daemon._service.config)
+        assert not await desk.stalled()
+        desk.clock.let_pass(4 * _MINUTE)
+        assert not await desk.stalled()
+        desk.clock.let_pass(1)
+        assert await desk.stalled()
+
+    _Desk(config, store).work(test)
 
 
 def test_a_pair_that_is_paused_is_left_alone_and_listed_once_it_is_resumed(config: Path, store: Store) -> None:

@@ -200,8 +200,10 @@ class Daemon:
             self._watched.pop(pair, None)
             for memory in (self._successes, self._taken, self._snapshots):
                 memory.forget(pair)
-        for pair in config.pairs.keys() - old.pairs.keys():
-            self._watched[pair] = self._clock.now()
+        for pair, found in config.pairs.items():
+            if pair not in old.pairs or found.schedule != old.pairs[pair].schedule:
+                # It had other times, or none, until now: by the new ones nothing was missed yet.
+                self._watched[pair] = self._clock.now()
         if config.settings.alerts != old.settings.alerts:
             self._outcomes.alerts = Alerts(deliver)
         self._scheduler.reload(wanted)
