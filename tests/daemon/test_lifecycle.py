@@ -162,6 +162,23 @@ def test_hangups_during_a_reload_make_one_more() -> None:
     assert state == {"running": 0, "most": 1, "done": 2}
 
 
+def test_a_hangup_after_the_request_to_stop_reloads_nothing() -> None:
+    reloads: list[str] = []
+
+    async def main(stop: asyncio.Event) -> None:
+        _send(signal.SIGTERM)
+        await stop.wait()
+        _send(signal.SIGHUP)
+        await _delivered()
+        await asyncio.sleep(0)
+
+    async def reload() -> None:
+        reloads.append("asked")
+
+    assert run(run_until_stopped(main, deadline=3600, reload=reload)) is Ended.STOPPED
+    assert reloads == []
+
+
 def test_without_a_reload_a_hangup_is_survived() -> None:
     async def main(_stop: asyncio.Event) -> None:
         _send(signal.SIGHUP)

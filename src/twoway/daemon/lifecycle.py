@@ -3,7 +3,7 @@
 SIGTERM, SIGINT    stop: finish what is under way, within the deadline
 … a second one     stop now
 … a third one      the kernel ends the process
-SIGHUP             reload
+SIGHUP             reload, unless it was asked to stop
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class _Signals:
         self._handlers = {
             signal.SIGTERM: self._ask_to_stop,
             signal.SIGINT: self._ask_to_stop,
-            signal.SIGHUP: self.hangup.set,
+            signal.SIGHUP: self._ask_to_reload,
         }
 
     async def __aenter__(self) -> Self:
@@ -107,6 +107,11 @@ class _Signals:
             self._now.set()
             # If even cancelling hangs, the next signal must end the process.
             self._let_go(signal.SIGTERM, signal.SIGINT)
+
+    def _ask_to_reload(self) -> None:
+        # A daemon that winds down has no use for it, and would be told to be ready again.
+        if not self.stop.is_set():
+            self.hangup.set()
 
     def _let_go(self, *numbers: signal.Signals) -> None:
         for number in numbers or self._handlers:
