@@ -37,7 +37,9 @@ def test_it_starts_carries_edits_over_tells_systemd_and_ends_with_nothing_secret
         )
         daemon.until("the watchdog is fed", lambda: len(daemon.noticed("WATCHDOG=1")) > 1)
         assert daemon.stop() == 0
-    assert daemon.noticed("STOPPING=1") == ["STOPPING=1\nSTATUS=finishing what is under way"]
+    assert daemon.noticed("STOPPING=1") == [
+        "STOPPING=1\nSTATUS=finishing what is under way\nEXTEND_TIMEOUT_USEC=40000000"
+    ]
     assert [daemon.events(name) != [] for name in ("started", "cycle", "stopping", "stopped")] == [True] * 4
     assert {line["pair"] for line in daemon.events("cycle")} == {"crm-newsletter"}
     assert any(line.get("updated_crm") for line in daemon.events("cycle"))

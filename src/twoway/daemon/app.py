@@ -36,6 +36,8 @@ _log = structlog.get_logger(__name__)
 
 _FRESHNESS_SECONDS = 15.0
 _CLOCK_SECONDS = 5.0
+_CANCELLING = 10.0
+"""Seconds, beyond the grace, for cycles that are cut short."""
 
 
 def run(path: Path, clock: Clock | None = None, monotonic: Callable[[], int] = monotonic_usec) -> int:
@@ -123,11 +125,12 @@ class Daemon:
 
     async def serve(self) -> None:
         """Work until a signal comes."""
+        grace = self._service.config.settings.daemon.grace / 1000
         ended = await run_until_stopped(
             self._main,
-            deadline=self._service.config.settings.daemon.grace / 1000,
+            deadline=grace,
             reload=self._reload,
-            on_stopping=lambda: self._notifier.stopping("finishing what is under way"),
+            on_stopping=lambda: self._notifier.stopping("finishing what is under way", within=grace + _CANCELLING),
         )
         if ended is Ended.CUT_SHORT:
             _log.warning("cut_short", remedy="What was sent and not yet answered is looked up at the next start")

@@ -49,9 +49,10 @@ class Notifier:
         """The configuration is being read anew; say `ready` afterwards."""
         return self._send(RELOADING=1, MONOTONIC_USEC=monotonic_usec())
 
-    def stopping(self, status: str = "") -> bool:
-        """The daemon winds down."""
-        return self._send(STOPPING=1, STATUS=status)
+    def stopping(self, status: str = "", *, within: float | None = None) -> bool:
+        """The daemon winds down. `within` is the number of seconds that it may take, if TimeoutStopSec= is less."""
+        more = {} if within is None else {"EXTEND_TIMEOUT_USEC": round(within * 1_000_000)}
+        return self._send(STOPPING=1, STATUS=status, **more)
 
     def status(self, text: str) -> bool:
         """One line for `systemctl status`."""
