@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from twoway.daemon.lock import StateBusy, state_lock
+from twoway.state.errors import StateReadOnly
 
 _HOLDER = """
 import subprocess, sys
@@ -102,6 +103,40 @@ def test_a_link_in_its_place_is_not_followed(state: Path, tmp_path: Path) -> Non
     victim = tmp_path / "victim"
     victim.write_text("precious")
     state.with_name("twoway.db.lock").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic link"), state_lock(state):
+    with (
+        pytest.raises(StateReadOnly, match=r"is a symbolic link, which is not followed\. Remove it"),
+        state_lock(state),
+    ):
         pass
     assert victim.read_text() == "precious"
+
+
+def test_without_its_folder_it_says_what_to_look_at(tmp_path: Path) -> None:
+    state = tmp_path / "nowhere" / "twoway.db"
+    complaint = rf"{state}.lock could not be made \(No such file or directory\). Check that the folder .*state.path"
+    with pytest.raises(StateReadOnly, match=complaint), state_lock(state):
+        pass
+
+
+_FULL = """
+import resource, sys
+from pathlib import Path
+from twoway.daemon.lock import state_lock
+from twoway.state.errors import StateFull
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+try:
+    with state_lock(Path(sys.argv[1])):
+        pass
+except StateFull as full:
+    print(full)
+"""
+
+
+def test_on_a_full_disk_it_says_so(state: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", _FULL, str(state)], capture_output=True, text=True, check=True)
+    assert (
+        ended.stdout
+        == f"the lock {state}.lock could not be written: the disk is used up. Make room, then start again\n"
+    )
+    with state_lock(state):
+        pass

@@ -4,11 +4,14 @@ The lock is the kernel's (flock), so it is released when its holder dies, howeve
 hand. The file stays where it is: removing it would let two processes lock two files of the same name.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from twoway.state.errors import StateError, StateFull, StateReadOnly
 
 
 class StateBusy(Exception):
@@ -29,20 +32,27 @@ class StateBusy(Exception):
 def state_lock(state: Path) -> Iterator[Path]:
     """Hold the lock of the state file `state` for as long as the context lasts; gives the lock file's path.
 
-    Raises `StateBusy` at once where another process, or another part of this one, holds it. The lock file is
+    Raises `StateBusy` at once where another process, or another part of this one, holds it, and `StateReadOnly` or
+    `StateFull` where the file cannot be made or written. The lock file is
     `<state>.lock`, readable by its owner only. It works on a local file system; over NFS it is as good as the
     server's locks.
     """
     path = state.with_name(f"{state.name}.lock")
     # Python opens files close-on-exec, so no child inherits the lock and keeps it beyond our end.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _cannot_be_made(path, error) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StateBusy(path, _read_pid(descriptor)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise _cannot_be_made(path, error) from None
         try:
             yield path
         finally:
@@ -51,6 +61,17 @@ def state_lock(state: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def _cannot_be_made(path: Path, error: OSError) -> StateError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StateFull(f"the lock {path} could not be written: the disk is used up", "Make room, then start again")
+    if error.errno == errno.ELOOP:
+        return StateReadOnly(f"the lock {path} is a symbolic link, which is not followed", "Remove it")
+    return StateReadOnly(
+        f"the lock {path} could not be made ({error.strerror})",
+        "Check that the folder of the state exists and that this user may write there (state.path in config.yaml)",
+    )
 
 
 def _read_pid(descriptor: int) -> int | None:
