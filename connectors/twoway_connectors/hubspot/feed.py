@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import orjson
+
 from twoway.sdk import (
     Instant,
     Page,
@@ -23,7 +25,8 @@ from twoway.sdk import (
     overlap_start,
     require_progress,
 )
-from twoway_connectors.hubspot.wire import SEARCH, Wire, list_of, merged_ids
+from twoway_connectors.hubspot.objects import MERGED
+from twoway_connectors.hubspot.wire import SEARCH, SEARCH_ROOM, Wire, list_of, merged_ids
 
 LAG = 300_000
 """Milliseconds by which the index may be late. HubSpot states no bound; mostly it is a matter of seconds. Others who
@@ -77,6 +80,11 @@ class Feed:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._asked = wire.properties()
+        # More properties than a search can hold: it then names the records, which are fetched.
+        self._named = len(orjson.dumps(self._asked)) > SEARCH_ROOM
+        if self._named:
+            self._asked = [wire.type.modified, MERGED]
 
     async def changes(self, cursor: str | None) -> Page:
         """One page of what changed; see `Connector.changes`."""
@@ -96,7 +104,8 @@ class Feed:
         if after.key is not None:
             require_progress(_encode(position), encoded, where=f"{self._wire.account}: {self._wire.type.name}")
         return Page(
-            records=await self._wire.records(results),
+            records=[] if self._named else await self._wire.records(results),
+            ids=[str(each["id"]) for each in results] if self._named else [],
             merged=[(loser, str(each["id"])) for each in results for loser in merged_ids(each)],
             cursor=encoded,
             last=after.key is None,
@@ -122,7 +131,7 @@ class Feed:
         request = {
             "filterGroups": [{"filters": filters}] if filters else [],
             "sorts": [{"propertyName": sort[1], "direction": sort[0]}],
-            "properties": self._wire.properties(),
+            "properties": self._asked,
             "limit": limit,
             "after": "0",
         }

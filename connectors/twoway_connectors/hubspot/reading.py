@@ -1,14 +1,16 @@
 """Records by id, and ids by value."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
+
+import orjson
 
 from twoway.sdk import MARKER, Absence, Fetched, Presence, Raw
 from twoway_connectors.hubspot.objects import MORE_EMAILS
 from twoway_connectors.hubspot.schema import Unwritable, encode
-from twoway_connectors.hubspot.wire import SEARCH, Wire, list_of, merged_ids
+from twoway_connectors.hubspot.wire import SEARCH, SEARCH_ROOM, Wire, list_of, merged_ids
 
 BATCH = 100
 BATCH_WITH_HISTORY = 50
@@ -145,11 +147,11 @@ class Reader:
 
     async def _by_search(self, name: str, values: Sequence[str]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for start in range(0, len(values), SEARCH_VALUES):
+        for some in _searchable(values):
             after: int | None = 0
             last = 0
             while after is not None:
-                results = await self._search_page(name, values[start : start + SEARCH_VALUES], last)
+                results = await self._search_page(name, some, last)
                 for each in results:
                     found.setdefault(_text(each["properties"].get(name)), set()).add(str(each["id"]))
                 last = max((int(each["id"]) for each in results), default=last)
@@ -171,6 +173,16 @@ class Reader:
         path = f"{self._wire.path}/search"
         response = await self._wire.http.request("POST", path, json=request, reads=True, lane=SEARCH)
         return list_of(response.json(), "results", self._wire.account)
+
+
+def _searchable(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values, in parts that one search can hold."""
+    if len(values) > 1 and (len(values) > SEARCH_VALUES or len(orjson.dumps(values)) > SEARCH_ROOM):
+        middle = len(values) // 2
+        yield from _searchable(values[:middle])
+        yield from _searchable(values[middle:])
+    elif values:
+        yield values
 
 
 def _text(value: Raw) -> str:

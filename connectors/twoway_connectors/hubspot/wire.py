@@ -29,6 +29,8 @@ RATE = 8.0
 """Requests a second: a private app of the smallest plan has 100 in ten seconds, of which we leave some to others."""
 SEARCH_RATE = 4.0
 SEARCH = "search"
+SEARCH_ROOM = 2500
+"""Bytes of a search that may go to values or names of properties: HubSpot takes one of 3,000 characters in all."""
 SCHEMA_LIFETIME = 600_000
 """Milliseconds for which the properties' definitions are kept."""
 _LOOK_AGAIN = 3600.0

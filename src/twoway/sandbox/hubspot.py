@@ -24,7 +24,7 @@ from twoway.sandbox.hubspot_batches import Batches
 from twoway.sandbox.hubspot_errors import PORTAL_ID, error, not_found, refusal_of
 from twoway.sandbox.hubspot_objects import Objects, Taken
 from twoway.sandbox.hubspot_properties import OBJECT_TYPES, Invalid, custom
-from twoway.sandbox.hubspot_search import Search, page_of
+from twoway.sandbox.hubspot_search import MAX_BODY, Search, page_of
 from twoway.sandbox.kit import (
     HUMAN,
     Answer,
@@ -254,6 +254,8 @@ class HubSpotApp(VendorApp):
     def _search(self, call: Call) -> Answer:
         objects = self.objects_of(call)
         body = call.json()
+        if len(call.body.decode()) > MAX_BODY:
+            raise error(call, 400, "VALIDATION_ERROR", f"A search can contain a maximum of {MAX_BODY} characters")
         try:
             limit, after = page_of(body, self.number("search_cap"))
             hits = self._searches[objects.type].run(body, self.now() - self.number("index_lag"))

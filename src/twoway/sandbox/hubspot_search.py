@@ -14,7 +14,8 @@ MAX_GROUPS = 5
 MAX_FILTERS = 10
 MAX_FILTERS_IN_ALL = 25
 MAX_PAGE = 200
-MAX_QUERY = 3000
+MAX_BODY = 3000
+"""Characters of a search, as JSON."""
 
 _TEXT = ("email", "firstname", "lastname", "phone", "company", "name", "domain", "dealname")
 
@@ -198,8 +199,6 @@ def _groups(body: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
         raise ValueError("too many filter groups or filters")
     if any(len(group) > MAX_FILTERS for group in groups):
         raise ValueError("too many filters in a group")
-    if len(str(body.get("query") or "")) > MAX_QUERY:
-        raise ValueError("the query is too long")
     for each in (each for group in groups for each in group):
         if not isinstance(each, Mapping) or not {"propertyName", "operator"} <= each.keys():
             raise ValueError("a filter needs propertyName and operator")

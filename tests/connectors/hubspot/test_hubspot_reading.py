@@ -155,6 +155,18 @@ class TestChanges:
         assert left in {record.id for record in page.records}
         assert not {loser, winner} & {record.id for record in page.records}
 
+    def test_what_changed_is_named_where_a_search_cannot_hold_all_its_properties(self, bench: Bench) -> None:
+        for n in range(60):
+            bench.define(f"a_property_whose_name_says_all_of_what_it_is_for_{n:02}", "string", "text")
+        loser, winner = bench.create(email="a@example.com"), bench.create(email="b@example.com")
+        _, cursor, _ = bench.cycle(None)
+        bench.human("merge", loser, into=winner)
+        bench.clock.advance(60)
+        page = bench.run(lambda hubspot: hubspot.changes(cursor))
+        assert (list(page.ids), list(page.merged), list(page.records)) == ([winner], [(loser, winner)], [])
+        found = bench.run(lambda hubspot: hubspot.fetch(page.ids))
+        assert isinstance(found[winner], Record)
+
     @settings(max_examples=40, deadline=None)
     @given(
         st.lists(
@@ -279,6 +291,13 @@ class TestFind:
         bench.app.load({"properties": {"email": f"{n}@example.com", "lastname": "Same"}} for n in range(450))
         bench.clock.advance(31)
         assert len(bench.run(lambda hubspot: hubspot.find("lastname", ["Same"]))["Same"]) == 450
+
+    def test_more_long_values_than_one_search_can_hold_are_all_found(self, bench: Bench) -> None:
+        names = [f"Müller & Söhne Maschinenbau GmbH, Niederlassung {n:03}" for n in range(100)]
+        bench.app.load({"properties": {"email": f"{n}@example.com", "company": name}} for n, name in enumerate(names))
+        bench.clock.advance(31)
+        found = bench.run(lambda hubspot: hubspot.find("company", names))
+        assert {name: len(found[name]) for name in names} == dict.fromkeys(names, 1)
 
     def test_by_marker_a_lost_create_is_found_at_once(self, bench: Bench) -> None:
         bench.define("twoway_operation", "string", "text", unique=True)
