@@ -20,7 +20,7 @@ TAGS_COUNT = "tags_count"
 MERGE = "merge_fields."
 ARCHIVED = "archived"
 LONGEST = 255
-"""Characters of a merge field."""
+"""Bytes of a merge field: Mailchimp clips what is longer."""
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
 OPT_OUTS = frozenset({"unsubscribed", "cleaned"})
 
@@ -190,5 +190,4 @@ def describe_merge_field(entry: Mapping[str, Any]) -> FieldInfo:
         label=str(entry.get("name") or ""),
         choices=tuple(options.get("choices") or ()) if kind is FieldType.CHOICE else None,
         required=bool(entry.get("required")),
-        max_length=LONGEST if entry["type"] == "text" else None,
     )

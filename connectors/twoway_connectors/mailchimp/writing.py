@@ -239,11 +239,16 @@ def _unfit(write: Write) -> Receipt | None:
     for name, value in write.changed.items():
         if name in READ_ONLY:
             return Receipt.refused("Mailchimp sets this field itself", name)
-        if name.startswith(MERGE) and isinstance(value, str) and len(value.strip()) > LONGEST:
-            return Receipt.refused(f"Mailchimp keeps no more than {LONGEST} characters", name)
+        if name.startswith(MERGE) and isinstance(value, str) and _bytes(value.strip()) > LONGEST:
+            why = f"Mailchimp keeps no more than {LONGEST} bytes: of letters like é half as many, of 名 a third"
+            return Receipt.refused(why, name)
         if name in FIXED and value is None and write.kind is Kind.UPDATE:
             return Receipt.refused("Mailchimp cannot empty this field", name)
     return None
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def _new_member(write: Write) -> dict[str, Any]:

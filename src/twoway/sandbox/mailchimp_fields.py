@@ -11,6 +11,7 @@ TYPES = frozenset(
 )
 ADDRESS_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
 TEXT_LIMIT = 255
+"""Bytes of a text: what is longer is clipped."""
 
 
 class Invalid(ValueError):
@@ -77,7 +78,7 @@ class MergeField:
             case "zip" if not re.fullmatch(r"\d{5}(-\d{4})?", str(value).strip()):
                 raise Invalid("Please enter a valid zip code")
             case _:
-                return str(value).strip()[:TEXT_LIMIT]
+                return str(value).strip().encode()[:TEXT_LIMIT].decode(errors="ignore")
 
     @staticmethod
     def _number(value: Any) -> int | float:

@@ -101,6 +101,28 @@ def test_one_malformed_member_does_not_hold_back_its_batch(mail: Driven[Mailchim
     assert [receipt.outcome for receipt in receipts] == [Outcome.DONE] * 4
 
 
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        pytest.param("e" * 255, Outcome.DONE, id="255 letters of one byte"),
+        pytest.param("é" * 127, Outcome.DONE, id="127 of two"),
+        pytest.param("é" * 128, Outcome.REFUSED, id="128 of two"),
+        pytest.param("名" * 86, Outcome.REFUSED, id="86 of three"),
+    ],
+)
+def test_a_text_is_stored_whole_or_refused(mail: Driven[MailchimpApp], text: str, outcome: Outcome) -> None:
+    """Mailchimp counts bytes, and clips in silence: the other side would lose the end, too."""
+    mail.app.load([member("ann")])
+    receipts = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": text}))
+    receipts += mail.apply(new("bob", **{"merge_fields.FNAME": text}))
+    assert [receipt.outcome for receipt in receipts] == [outcome] * 2
+    if outcome is Outcome.DONE:
+        assert {shown(mail, name)["merge_fields"]["FNAME"] for name in ("ann", "bob")} == {text}
+    else:
+        assert {receipt.field for receipt in receipts} == {"merge_fields.FNAME"}
+        assert shown(mail, "ann")["merge_fields"]["FNAME"] == "ann"
+
+
 def test_a_member_that_exists_is_never_subscribed_again(mail: Driven[MailchimpApp]) -> None:
     mail.app.load([member("out", status="unsubscribed"), member("in")])
     out, inside = ids(mail)["out"], ids(mail)["in"]
