@@ -117,7 +117,7 @@ class Writer:
                 raise
             return {number: Receipt.later(error.message) for number in inputs}
         if len(inputs) == 1:
-            return {number: refusal(told) for number in inputs}
+            return {number: refusal(told, whole=True) for number in inputs}
         numbers = list(inputs)
         middle = len(numbers) // 2
         receipts: dict[int, Receipt] = {}
@@ -202,11 +202,14 @@ def _told(response: Response) -> Mapping[str, Any]:
         found = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         found = None
-    return found if isinstance(found, dict) else {"category": "VALIDATION_ERROR"}
+    return found if isinstance(found, dict) else {}
 
 
-def refusal(error: Mapping[str, Any]) -> Receipt:
-    """The receipt for HubSpot's error of one input. HubSpot's sentences repeat values, so they are not handed on."""
+def refusal(error: Mapping[str, Any], *, whole: bool = False) -> Receipt:
+    """The receipt for HubSpot's error of one input. HubSpot's sentences repeat values, so they are not handed on.
+
+    `whole`: it is the answer to a request for this input alone, which by its status wrote nothing.
+    """
     category, message = str(error.get("category")), str(error.get("message"))
     if category == "OBJECT_NOT_FOUND":
         return Receipt.gone()
@@ -218,10 +221,12 @@ def refusal(error: Mapping[str, Any]) -> Receipt:
         field = _TAKEN_FIELD.search(message)
         name = field[1] if field else "e-mail address"
         return Receipt.duplicate(existing[1], f"another record has this {name}")
-    if category not in _DEFINITE:
+    if category not in _DEFINITE and not whole:
         return Receipt.unknown(f"HubSpot answered with an error that says nothing of the write ({category})")
     code, field_name = _what_is_wrong(error, message)
-    return Receipt.refused(_REASONS.get(code, f"HubSpot refuses the value ({code or category})"), field_name)
+    told = code or error.get("category")
+    why = f"HubSpot refuses the value ({told})" if told else "HubSpot refuses it and names no reason"
+    return Receipt.refused(_REASONS.get(code, why), field_name)
 
 
 def _what_is_wrong(error: Mapping[str, Any], message: str) -> tuple[str, str | None]:

@@ -221,6 +221,16 @@ class TestApply:
         assert [each.outcome for each in receipts] == [Outcome.DONE] * 5
         assert [bench.stored(contact)["firstname"] for contact in ids] == ["A"] * 5
 
+    @pytest.mark.parametrize("status", [400, 409])
+    def test_what_is_refused_without_a_reason_was_certainly_not_written(self, bench: Bench, status: int) -> None:
+        """HubSpot calls every part of its errors optional, the category too."""
+        contact = bench.create(email="a@example.com")
+        bench.app.fault("error", path="batch/", status=status, times=0)
+        (changed,) = bench.apply(update(contact, firstname="A"))
+        (made,) = bench.apply(create(email="b@example.com"))
+        assert [each.outcome for each in (changed, made)] == [Outcome.REFUSED] * 2
+        assert changed.why == "HubSpot refuses it and names no reason"
+
     @pytest.mark.parametrize(
         ("fault", "arguments"),
         [
