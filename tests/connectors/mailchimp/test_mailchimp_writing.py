@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.mailchimp.audience import START, Open, ids, loaded, member, new, shown
+from tests.connectors.mailchimp.audience import START, Open, define, ids, loaded, member, new, shown
 from tests.connectors.vendor_account import Driven, records_of, remove, update
 from twoway.sandbox.mailchimp import MailchimpApp
 from twoway.sdk import HookRefused, HookRequest, Kind, Outcome, TellUser, TryLater
@@ -145,6 +145,30 @@ def test_an_update_sends_only_what_changed(mail: Driven[MailchimpApp]) -> None:
     assert (entry["merge_fields"]["LNAME"], entry["status"], len(entry["tags"])) == ("Lee", "subscribed", 1)
     (write,) = [entry for entry in mail.app.log.since(0) if entry.who == "api"]
     assert set(write.fields) == {"merge_fields.FNAME"}
+
+
+def test_a_required_field_that_is_blank_bars_no_write_to_another(mail: Driven[MailchimpApp]) -> None:
+    """So it is with everybody who was there before the field was made: they, too, opt out."""
+    mail.app.load([member("ann")])
+    define(mail, tag="POLICY", type="text", required=True)
+    number = ids(mail)["ann"]
+    changes: list[dict[str, Any]] = [
+        {"merge_fields.FNAME": "Anna"},
+        {"merge_fields.LNAME": "Lee", "email_address": "anna@mail.test"},
+        {"status": "unsubscribed"},
+    ]
+    for changed in changes:
+        (receipt,) = mail.apply(update(number, changed))
+        assert receipt.outcome is Outcome.DONE, changed
+    assert shown(mail, "anna")["status"] == "unsubscribed"
+
+
+def test_a_required_field_is_not_emptied(mail: Driven[MailchimpApp]) -> None:
+    for tag in ("POLICY", "LEVEL"):
+        define(mail, tag=tag, type="text", required=True)
+    mail.app.load([member("ann", merge_fields={"FNAME": "Ann", "LEVEL": "1"})])
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.LEVEL": None, "merge_fields.FNAME": "Anna"}))
+    assert (receipt.outcome, receipt.field) == (Outcome.REFUSED, "merge_fields.LEVEL")
 
 
 def test_tags_are_added_and_removed_one_by_one(mail: Driven[MailchimpApp]) -> None:
