@@ -7,9 +7,10 @@ subscribe anybody again. For the same reason an address that is archived is look
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
-from twoway.sdk import ConnectorError, Kind, Receipt, Record, TryLater, Write, discreet
+from twoway.sdk import ConnectorError, Kind, Outcome, Receipt, Record, TryLater, Write, discreet
 from twoway.sdk.http import HttpClient
 from twoway.sdk.response import Response
 from twoway.sdk.together import together
@@ -143,7 +144,15 @@ class Writer:
         return Receipt.duplicate(str(member["contact_id"]), "the audience has a member with this address")
 
     async def update(self, write: Write) -> Receipt:
-        """Change one member: its fields by one request, its tags by another."""
+        """Change one member. Who opts out is not mailed on for the sake of another field that is refused."""
+        receipt = await self._update(write)
+        if receipt.outcome is Outcome.REFUSED and write.changed.get(STATUS) in OPT_OUTS and len(write.changed) > 1:
+            with suppress(ConnectorError):
+                await self._update(write._replace(changed={STATUS: write.changed[STATUS]}))
+        return receipt
+
+    async def _update(self, write: Write) -> Receipt:
+        """The fields by one request, the tags by another."""
         if STATUS in write.changed and write.changed[STATUS] not in OPT_OUTS:
             why = "only opting out may be written to a member that exists; subscribing again takes the person's consent"
             return Receipt.refused(why, STATUS)

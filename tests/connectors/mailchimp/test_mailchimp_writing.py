@@ -135,6 +135,30 @@ def test_a_member_that_exists_is_never_subscribed_again(mail: Driven[MailchimpAp
     assert shown(mail, "in")["status"] == "unsubscribed"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("merge_fields.FNAME", "é" * 200, id="one that is not sent"),
+        pytest.param("merge_fields.BIRTHDAY", "some day", id="one that Mailchimp refuses"),
+    ],
+)
+def test_who_opts_out_is_not_mailed_on_for_another_field_that_is_refused(
+    mail: Driven[MailchimpApp], field: str, value: str
+) -> None:
+    mail.app.load([member("ann")])
+    (receipt,) = mail.apply(update(ids(mail)["ann"], {"status": "unsubscribed", "language": "de", field: value}))
+    assert (receipt.outcome, receipt.field) == (Outcome.REFUSED, field)
+    assert (shown(mail, "ann")["status"], shown(mail, "ann")["language"]) == ("unsubscribed", "")
+
+
+def test_an_opt_out_that_cannot_be_sent_alone_leaves_the_reason_why(mail: Driven[MailchimpApp]) -> None:
+    mail.app.load([member("ann")])
+    mail.app.fault("error", status=502, method="PATCH", skip=1)
+    changed = {"status": "unsubscribed", "merge_fields.BIRTHDAY": "some day"}
+    (receipt,) = mail.apply(update(ids(mail)["ann"], changed))
+    assert (receipt.outcome, receipt.field) == (Outcome.REFUSED, "merge_fields.BIRTHDAY")
+
+
 def test_an_update_sends_only_what_changed(mail: Driven[MailchimpApp]) -> None:
     mail.app.load([member("ann", merge_fields={"FNAME": "Ann", "LNAME": "Lee"}, tags=["a"])])
     (receipt,) = mail.apply(update(ids(mail)["ann"], {"merge_fields.FNAME": None}))
