@@ -4,9 +4,10 @@ Search is the only feed that HubSpot has by time, and its index is late. So a cy
 change that was seen. Once that overlap was read again long enough after, so that nothing can still be missing from it,
 the position is *settled*, and an idle cycle asks only for what is newer: one request, with an empty answer.
 
-Within a cycle each page is keyed by the last one's newest time, never by an offset: records that change meanwhile move
-to the end of the listing and would shift the others past us, and offsets end at 10,000. Where one instant fills a page
-(an import), its records are read in the order of their ids.
+Within a cycle the records come in the order of their ids, which nobody can change: by the time of their change HubSpot
+sorts them wrong now and then, by seconds as by an hour, and what went on from a page's newest change would pass by
+those that are yet to come. Each page goes on after the last one's id, never by an offset: offsets end at 10,000, and
+records that come and go would shift the others past us.
 """
 
 from collections.abc import Mapping
@@ -38,41 +39,38 @@ A length of time, not an instant: our clock may be wrong by any amount. It must 
 PAGE = 200
 LIST_PAGE = 100
 LIST_PAGE_WITH_HISTORY = 50
-_CHANGES, _SNAPSHOT, _VERSION = "hubspot.changes", "hubspot.snapshot", 1
+_CHANGES, _CHANGES_VERSION = "hubspot.changes", 2
+_SNAPSHOT, _VERSION = "hubspot.snapshot", 1
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where the feed stands. `high` is the newest change seen, `seen` our time at its first sight.
 
-    In mid-cycle `key` is the instant to go on from, `tie` the id to go on from within it, where it fills pages of its
-    own; `began` is our time and `start` the `high` at the beginning of the cycle.
+    In mid-cycle `key` is the instant since which records are listed, `above` the id after which, and `began` our time
+    at its beginning. A record that changes while further pages are read may have been passed by already. So of a cycle
+    of several pages no more counts as seen than `until`: the newest change that search knew when it began.
     """
 
     high: Instant
     seen: Instant
     settled: bool = False
     key: Instant | None = None
-    tie: int | None = None
+    above: int = 0
     began: Instant = 0
-    start: Instant = 0
+    until: Instant | None = None
 
     def begin(self, now: Instant) -> "Position":
         """The position of the cycle's first request."""
         key = self.high + 1 if self.settled else overlap_start(self.high, lag=LAG)
-        return replace(self, key=key, began=now, start=self.high)
+        return replace(self, key=key, began=now)
 
-    def after(self, newest: Instant, full: bool, last_id: int, now: Instant) -> "Position":
-        """The position after a page whose newest change is `newest`; at rest (no `key`) when it was the last."""
-        high = max(self.high, newest)
-        moved = replace(self, high=high, seen=now if high > self.high else self.seen)
-        key = self.key or 0
-        if self.tie is not None:
-            return replace(moved, tie=last_id) if full else replace(moved, key=key + 1, tie=None)
-        if full:
-            return replace(moved, key=newest) if newest > key else replace(moved, tie=0)
-        quiet = high == self.start and (self.settled or self.began >= self.seen + SETTLED_AFTER)
-        return Position(high, moved.seen, settled=quiet)
+    def end(self, newest: Instant, now: Instant) -> "Position":
+        """The position after the last page, at rest: `newest` is the newest change on it."""
+        high = max(self.high, newest if self.until is None else self.until)
+        seen = now if high > self.high else self.seen
+        quiet = high == self.high and (self.settled or self.began >= seen + SETTLED_AFTER)
+        return Position(high, seen, settled=quiet)
 
 
 class Feed:
@@ -93,22 +91,22 @@ class Feed:
         position = _decode(cursor)
         if position.key is None:
             position = position.begin(self._wire.clock.now())
-        body = await self._search(*self._filters(position))
+        body = await self._search(self._filters(position), ("ASCENDING", "hs_object_id"))
         results = list_of(body, "results", self._wire.account)
-        newest = max(map(self._wire.modified, results), default=position.key or 0)
-        last_id = max((int(each["id"]) for each in results), default=0)
-        now = self._wire.clock.now()
-        # An empty page tells nothing of a newer change.
-        after = position.after(newest if results else position.high, len(results) >= PAGE, last_id, now)
-        encoded = _encode(after)
-        if after.key is not None:
-            require_progress(_encode(position), encoded, where=f"{self._wire.account}: {self._wire.type.name}")
+        last = not results or (len(results) < PAGE and after_token(body, "paging", "next", "after") is None)
+        if last:
+            newest = max(map(self._wire.modified, results), default=position.high)
+            after = position.end(newest, self._wire.clock.now())
+        else:
+            until = (await self._now()).high if position.until is None else position.until
+            after = replace(position, above=max(int(each["id"]) for each in results), until=until)
+            require_progress(_encode(position), _encode(after), where=f"{self._wire.account}: {self._wire.type.name}")
         return Page(
             records=[] if self._named else await self._wire.records(results),
             ids=[str(each["id"]) for each in results] if self._named else [],
             merged=[(loser, str(each["id"])) for each in results for loser in merged_ids(each)],
-            cursor=encoded,
-            last=after.key is None,
+            cursor=_encode(after),
+            last=last,
         )
 
     async def _now(self) -> Position:
@@ -118,14 +116,9 @@ class Feed:
         newest = self._wire.modified(results[0]) if results else 0
         return Position(newest, self._wire.clock.now())
 
-    def _filters(self, position: Position) -> tuple[list[dict[str, str]], tuple[str, str]]:
-        modified = self._wire.type.modified
-        if position.tie is None:
-            return [_filter(modified, "GTE", position.key)], ("ASCENDING", modified)
-        return (
-            [_filter(modified, "EQ", position.key), _filter("hs_object_id", "GT", position.tie)],
-            ("ASCENDING", "hs_object_id"),
-        )
+    def _filters(self, position: Position) -> list[dict[str, str]]:
+        filters = [_filter(self._wire.type.modified, "GTE", position.key)]
+        return [*filters, _filter("hs_object_id", "GT", position.above)] if position.above else filters
 
     async def _search(self, filters: list[dict[str, str]], sort: tuple[str, str], limit: int = PAGE) -> Any:
         request = {
@@ -171,11 +164,11 @@ def _filter(name: str, operator: str, value: object) -> dict[str, str]:
 
 
 def _encode(position: Position) -> str:
-    return encode_cursor(_CHANGES, _VERSION, asdict(position))
+    return encode_cursor(_CHANGES, _CHANGES_VERSION, asdict(position))
 
 
 def _decode(cursor: str) -> Position:
-    data: Mapping[str, Any] = decode_cursor(cursor, _CHANGES, _VERSION)
+    data: Mapping[str, Any] = decode_cursor(cursor, _CHANGES, _CHANGES_VERSION)
     try:
         return Position(**data)
     except TypeError:
