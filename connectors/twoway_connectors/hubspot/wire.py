@@ -48,12 +48,25 @@ def open_client(context: ConnectorContext) -> HttpClient:
     client: HttpClient = context.open_http(
         str(context.settings.get("base_url") or BASE_URL),
         auth=BearerAuth(token),
-        rate=float(context.settings.get("rate") or RATE),
+        rate=_rate(context),
         lanes={SEARCH: SEARCH_RATE},
         classify=classify,
         read_limits=read_limits,
     )
     return client
+
+
+def _rate(context: ConnectorContext) -> float:
+    told = context.settings.get("rate")
+    try:
+        rate = RATE if told is None else float(told)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise TellUser(
+            f"{context.account}: `rate` is not a number above 0", remedy="Set it to requests a second, as 8 or 8.5"
+        )
+    return rate
 
 
 class Wire:

@@ -44,7 +44,7 @@ class Mailchimp:
         if not key:
             raise AccountRefused(f"{context.account}: there is no API key", remedy="Set the account's secret `api_key`")
         http: HttpClient = context.open_http(
-            context.settings.get("base_url") or _address(context.account, key),
+            str(context.settings.get("base_url") or _address(context.account, key)),
             auth=BasicAuth("twoway", key),
             rate=REQUESTS_A_SECOND,
             burst=CONNECTIONS,

@@ -48,6 +48,12 @@ class TestAccount:
         with pytest.raises(AccountRefused, match="no token"):
             bench.connector()
 
+    @pytest.mark.parametrize("rate", ["8,5", "fast", -1, 0, float("nan"), float("inf"), [8]])
+    def test_a_rate_that_is_none_is_told(self, bench: Bench, rate: Any) -> None:
+        bench.settings["rate"] = rate
+        with pytest.raises(TellUser, match="rate"):
+            bench.connector()
+
     def test_an_unknown_collection_names_the_valid_ones(self, bench: Bench) -> None:
         bench.collection = "people"
         with pytest.raises(TellUser, match="companies, contacts, deals"):

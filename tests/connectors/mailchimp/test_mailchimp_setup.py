@@ -25,6 +25,11 @@ def test_check_names_the_account_by_one_request_where_no_audience_is_named(opene
     assert mail.asked == 1
 
 
+def test_an_address_that_is_none_is_told(opened: Open) -> None:
+    with pytest.raises(TellUser, match="base_url"):
+        opened(base_url=443)
+
+
 @pytest.mark.parametrize(
     ("settings", "noted"),
     [
