@@ -94,16 +94,8 @@ class HubSpot:
         if number is None:
             raise TellUser(f"{self._account}: this is not HubSpot's API", remedy="Check base_url")
         if self._wire.marker:
-            await self._check_marker()
+            await self._wire.check_marker()
         return AccountInfo(f"HubSpot account {number}")
-
-    async def _check_marker(self) -> None:
-        marker = (await self._wire.schema()).properties.get(self._wire.marker)
-        if marker is None or not marker.info.unique:
-            raise TellUser(
-                f"{self._account}: {self._type.name} have no property {self._wire.marker} that requires unique values",
-                remedy="Make one in HubSpot (single-line text, unique values), or leave marker_property out",
-            )
 
     async def collections(self) -> Sequence[CollectionInfo]:
         return [CollectionInfo(each.name, each.label) for each in OBJECT_TYPES.values()]

@@ -106,6 +106,9 @@ class Reader:
         """
         texts = {value: _text(value) for value in values}
         wanted = sorted({text for text in texts.values() if text})
+        if field == MARKER:
+            # By a property that is not unique HubSpot finds nobody, and what was made would be made once more.
+            await self._wire.check_marker()
         name = self._wire.marker if field == MARKER else field
         if field == MARKER or name == self._wire.type.key:
             found = await self._by_property(name, wanted)

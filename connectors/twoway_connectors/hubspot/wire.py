@@ -97,6 +97,15 @@ class Wire:
             self._schema = now, Schema(definitions, key=self.type.key)
         return self._schema[1]
 
+    async def check_marker(self) -> None:
+        """`TellUser` where the marker is no property by which HubSpot finds a record."""
+        marker = (await self.schema()).properties.get(self.marker)
+        if marker is None or not marker.info.unique:
+            raise TellUser(
+                f"{self.account}: {self.type.name} have no property {self.marker} that requires unique values",
+                remedy="Make one in HubSpot (single-line text, unique values), or leave marker_property out",
+            )
+
     async def records(self, results: Sequence[Mapping[str, Any]]) -> list[Record]:
         """Decoded records. The definitions are asked for only if there is something to decode."""
         if not results:

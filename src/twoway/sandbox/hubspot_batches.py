@@ -51,6 +51,7 @@ class Batches:
         names = [str(name) for name in request.get("properties") or ()]
         history = [str(name) for name in request.get("propertiesWithHistory") or ()]
         id_property = request.get("idProperty")
+        _refuse_non_unique(call, objects, id_property, "read")
         archived = call.truth("archived")
         seen_at = self._app.now() - self._app.number("read_lag")
         found: dict[int, dict[str, Any]] = {}
@@ -118,10 +119,7 @@ class Batches:
         id_property = each.get("idProperty")
         if action == "upsert" and not id_property:
             raise error(call, 400, "VALIDATION_ERROR", "idProperty is required to upsert")
-        if id_property and not objects.is_unique(str(id_property)):
-            raise error(
-                call, 400, "VALIDATION_ERROR", f"Unable to perform {action} by non-unique property {id_property}"
-            )
+        _refuse_non_unique(call, objects, id_property, action)
         return self._app.lookup(objects, str(each.get("id")), id_property)
 
     def _refuse_whole(self, call: Call, objects: Objects, targets: list[tuple[Input, Record | None]]) -> None:
@@ -147,6 +145,11 @@ def _properties(each: Input, action: str) -> dict[str, Any]:
     if action == "upsert":
         properties.setdefault(str(each["idProperty"]), str(each.get("id")))
     return properties
+
+
+def _refuse_non_unique(call: Call, objects: Objects, name: str | None, action: str) -> None:
+    if name and name != "hs_object_id" and not objects.is_unique(str(name)):
+        raise error(call, 400, "VALIDATION_ERROR", f"Unable to perform {action} by non-unique property {name}")
 
 
 def _refuse_repeats(call: Call, inputs: list[Input], action: str) -> None:

@@ -13,6 +13,7 @@ from twoway.sdk import (
     Presence,
     Record,
     SnapshotNeeded,
+    TellUser,
 )
 from twoway_connectors.hubspot import HubSpot
 from twoway_connectors.hubspot.feed import SETTLED_AFTER
@@ -310,3 +311,12 @@ class TestFind:
         record = bench.run(lambda hubspot: hubspot.fetch(found["op-7"]))[found["op-7"][0]]
         assert isinstance(record, Record)
         assert record.marker == "op-7"
+
+    @pytest.mark.parametrize("there", [False, True], ids=["no such property", "one that is not unique"])
+    def test_a_marker_that_hubspot_cannot_look_up_finds_not_nobody(self, bench: Bench, there: bool) -> None:
+        """What was made would else be made once more; `twoway check` tells it, too, where somebody runs it."""
+        if there:
+            bench.define("twoway_operation", "string", "text")
+        bench.settings["marker_property"] = "twoway_operation"
+        with pytest.raises(TellUser, match="unique"):
+            bench.run(lambda hubspot: hubspot.find(MARKER, ["op-7"]))
