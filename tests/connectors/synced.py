@@ -67,12 +67,20 @@ def mailchimp_account(name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def synced(folder: Path, mapping: str, clock: VirtualClock, apps: Mapping[str, VendorApp]) -> Iterator[Synced]:
-    """twoway over these apps, by the names of their accounts, with one mapping file."""
+def synced(
+    folder: Path,
+    mapping: str,
+    clock: VirtualClock,
+    apps: Mapping[str, VendorApp],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Synced]:
+    """twoway over these apps, by the names of their accounts, with one mapping file, and more settings of accounts."""
     accounts = {
         name: hubspot_account(name) if isinstance(app, HubSpotApp) else mailchimp_account(name)
         for name, app in apps.items()
     }
+    for name, more in (settings or {}).items():
+        accounts[name]["settings"] |= more
     assert all(isinstance(app, HubSpotApp | MailchimpApp) for app in apps.values())
     config = read_config(write_config(folder / "config", accounts, [mapping]))
     port = PortClock(clock)

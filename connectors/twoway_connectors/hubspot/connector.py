@@ -60,8 +60,10 @@ class HubSpot:
         self._capabilities = self._declare(context)
 
     def _declare(self, context: ConnectorContext) -> Capabilities:
-        key, marker = self._type.key, bool(self._wire.marker)
-        keys = frozenset({key} if key else ()) | frozenset({MARKER} if marker else ())
+        keys = frozenset({self._type.key} if self._type.key else ())
+        # Where HubSpot keeps no key unique, search tells who has the match key, also beside a marker.
+        searched = frozenset() if keys else context.fields
+        marker = frozenset({MARKER} if self._wire.marker else ())
         return Capabilities(
             fetch_batch=reading.BATCH_WITH_HISTORY if context.times else reading.BATCH,
             write_batch=dict.fromkeys(Kind, writing.BATCH),
@@ -72,8 +74,8 @@ class HubSpot:
             snapshot=Consistency.CONSISTENT,
             lag=LAG,
             find=Consistency.CONSISTENT if keys else Consistency.LAGGING,
-            find_fields=keys or context.fields,
-            unique=frozenset({key} if key else ()),
+            find_fields=keys | searched | marker,
+            unique=keys,
             field_times=True,
             created_times=True,
             receipt=ReceiptShape.RECORD,

@@ -8,7 +8,8 @@ import pytest
 from tests.connectors.synced import PAIR, START, Synced, synced
 from twoway.engine.cycle import Kind
 from twoway.sandbox.hubspot import HubSpotApp
-from twoway.sandbox.kit import VirtualClock
+from twoway.sandbox.hubspot_properties import custom
+from twoway.sandbox.kit import Answer, Call, VirtualClock
 from twoway.sandbox.mailchimp import LIST_ID, MailchimpApp
 
 OTHERS = 12
@@ -151,6 +152,41 @@ def test_a_company_whose_create_answer_was_lost_is_not_made_twice_however_late_t
     for _ in range(3):
         pair.cycle(after=400)
     assert [each["properties"]["city"] for each in branch.records("companies")] == ["Köln"]
+
+
+class Meanwhile(HubSpotApp):
+    """A person enters a company just after the changes were read."""
+
+    entered: str | None = None
+
+    def _search(self, call: Call) -> Answer:
+        answer = super()._search(call)
+        if self.entered is not None:
+            name, self.entered = self.entered, None
+            self.human(kind="create", collection="companies", fields={"name": name})
+        return answer
+
+
+@pytest.mark.parametrize("marker", [None, "twoway_operation"], ids=["without a marker", "with one"])
+def test_a_company_that_a_person_enters_just_before_us_is_not_made_twice(tmp_path: Path, marker: str | None) -> None:
+    clock = VirtualClock(START)
+    crm = HubSpotApp(clock=clock, settings=QUICK)
+    branch = Meanwhile(clock=clock, settings={**QUICK, "index_lag": 0})
+    settings = {}
+    if marker is not None:
+        settings["branch"] = {"marker_property": marker}
+        branch.objects["companies"].define(
+            custom({"name": marker, "type": "string", "groupName": "companyinformation", "hasUniqueValue": True}, START)
+        )
+    with synced(tmp_path, FIRMS, clock, {"crm": crm, "branch": branch}, settings) as pair:
+        pair.approve()
+        pair.cycle()
+        crm.human(kind="create", collection="companies", fields={"name": "Acme", "city": "Bonn"})
+        clock.advance(60)
+        branch.entered = "Acme"
+        for _ in range(3):
+            pair.cycle(after=60)
+    assert [each["properties"]["name"] for each in branch.records("companies")] == ["Acme"]
 
 
 @pytest.mark.parametrize("anew", [False, True], ids=["the winner is left", "a new record is left"])
