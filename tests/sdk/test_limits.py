@@ -142,3 +142,20 @@ def test_the_pace_is_normal_again_when_the_window_starts_anew() -> None:
 def test_a_limit_that_allows_nothing_is_refused(rate: float, burst: int) -> None:
     with pytest.raises(ValueError, match="rate above 0"):
         RateLimiter(VirtualClock(), rate, burst)
+
+
+def test_a_clock_that_is_put_back_holds_nobody_up() -> None:
+    clock = VirtualClock()
+    limiter = RateLimiter(clock, 1)
+
+    async def go() -> None:
+        await limiter.turn()
+        clock.at -= 3_600_000
+        await limiter.turn()
+        limiter.block(10)
+        clock.at -= 3_600_000
+        assert limiter.blocked_for == 10
+        await limiter.turn()
+
+    asyncio.run(go())
+    assert clock.slept == [1, 10]

@@ -43,6 +43,8 @@ class RateLimiter:
         self._blocked_until = 0.0
         self._slow_until = 0.0
         self._slow_interval = self._interval
+        self._seen = clock.now()
+        """What the clock said last."""
         self._queue = asyncio.Lock()  # first come, first served
 
     def __repr__(self) -> str:
@@ -51,7 +53,8 @@ class RateLimiter:
     @property
     def blocked_for(self) -> float:
         """Seconds for which the app has asked for no requests; 0 where it has not."""
-        return max(0.0, (self._blocked_until - self._clock.now()) / 1000)
+        now = self._now()
+        return max(0.0, (self._blocked_until - now) / 1000)
 
     async def turn(self) -> None:
         """Wait until a request may be sent."""
@@ -60,14 +63,25 @@ class RateLimiter:
                 await self._clock.sleep(wait / 1000)
             if self._within is not None:
                 await self._within.turn()
-            now = self._clock.now()
+            now = self._now()
             self._full = max(now, self._full) + self._pace(now)
+
+    def _now(self) -> float:
+        """The time: to be asked before anything that was noted by it is looked at. Where the clock was put back, that
+        goes back as far: else nobody would have a turn until it is as late again."""
+        now = self._clock.now()
+        back = max(0, self._seen - now)
+        self._full -= back
+        self._blocked_until -= back
+        self._slow_until -= back
+        self._seen = now
+        return now
 
     def _pace(self, now: float) -> float:
         return self._slow_interval if now < self._slow_until else self._interval
 
     def _wait(self) -> float:
-        now = self._clock.now()
+        now = self._now()
         blocked = self._blocked_until - now
         if blocked > self._patience * 1000:
             raise TryLater(
@@ -82,13 +96,14 @@ class RateLimiter:
 
     def block(self, seconds: float) -> None:
         """No request for so long; a shorter block never ends a longer one."""
-        self._blocked_until = max(self._blocked_until, self._clock.now() + seconds * 1000)
+        now = self._now()
+        self._blocked_until = max(self._blocked_until, now + seconds * 1000)
 
     def learn(self, *, limit: int | None, remaining: int | None, reset: float | None) -> None:
         """What the app's headers told: requests a window, how many are left in it, seconds until it starts anew."""
         if remaining is None or reset is None or reset <= 0:
             return
-        now = self._clock.now()
+        now = self._now()
         if remaining <= 0:
             self.block(reset)
         elif limit is not None and remaining < limit * SCARCE:
