@@ -12,7 +12,17 @@ import orjson
 import pytest
 from tests.sdk.virtual import VirtualClock
 
-from twoway.sdk import AccountRefused, BearerAuth, HttpClient, OAuthRefresh, TellUser, TryLater, make_open_http
+from twoway.sdk import (
+    AccountRefused,
+    BasicAuth,
+    BearerAuth,
+    HeaderAuth,
+    HttpClient,
+    OAuthRefresh,
+    TellUser,
+    TryLater,
+    make_open_http,
+)
 from twoway.sdk.auth import TokenFile, Tokens
 
 SECRETS = ("access-0", "refresh-0", "access-1", "refresh-1", "client-secret")
@@ -218,3 +228,15 @@ def test_a_secret_with_a_line_break_is_refused_by_name_not_by_value() -> None:
     with pytest.raises(AccountRefused, match="line break") as caught:
         BearerAuth("abc\n")
     assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["pat-abc…", "pat-abc\u200b", "pat\u2013abc"])
+def test_a_token_that_was_copied_wrongly_is_told_and_not_shown(token: str) -> None:
+    for make in (lambda: BearerAuth(token), lambda: HeaderAuth("api-key", token)):
+        with pytest.raises(AccountRefused, match="cannot be seen") as caught:
+            make()
+        assert "abc" not in str(caught.value)
+
+
+def test_a_password_may_hold_any_letter() -> None:
+    assert asyncio.run(BasicAuth("zoë", "pässword…").headers())["authorization"].isascii()

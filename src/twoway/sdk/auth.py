@@ -45,6 +45,11 @@ class _Fixed:
                     "the account's secret holds a line break or another control character",
                     remedy="Store it again, on one line, without anything around it",
                 )
+        if not all(value.isascii() for value in headers.values()):
+            raise AccountRefused(
+                "the account's secret holds a letter that no token has, perhaps one that cannot be seen",
+                remedy="Store it again as the app shows it, whole, and copied from nowhere else",
+            )
         self._headers = dict(headers)
         self._secrets = tuple(secrets)
 
