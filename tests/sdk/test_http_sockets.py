@@ -9,7 +9,7 @@ from tests.sdk.sockets import ONCE, Server, answer, listening, over
 from tests.sdk.virtual import VirtualClock
 from tests.sdk.wire import get
 
-from twoway.sdk import ConnectorError, HttpClient, TellUser, make_open_http
+from twoway.sdk import ConnectorError, HttpClient, TellUser, TryLater, make_open_http
 from twoway.sdk.wire import Library
 from twoway.sdk.wires import open_wire
 
@@ -161,3 +161,45 @@ def test_the_proxy_that_the_environment_names(library: Library, monkeypatch: pyt
                 await client.close()
 
     assert asyncio.run(go()) == ({"ok": True}, ["GET http://crm.test/v1/things HTTP/1.1"])
+
+
+_HTTPS = "https://crm.test/v1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://ann:s3cret@proxy.test:1080"),
+        ("https_proxy", "proxy.test:s3cret"),
+        ("HTTP_PROXY", "ftp://s3cret"),
+        ("NO_PROXY", "localhost,[::1]"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(TellUser, match=variable.upper()) as caught:
+        make_open_http(VirtualClock(), account="crm")(_HTTPS, rate=1000)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_proxy_that_opens_no_way_has_sent_nothing_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go(proxy: Server | None) -> tuple[TryLater, int]:
+        async with listening(proxy or Server()) as port:
+            where = f"ann:s3cret@127.0.0.1:{port}" if proxy is not None else "127.0.0.1:1"
+            monkeypatch.setenv("https_proxy", f"http://{where}")
+            client = make_open_http(VirtualClock(), account="crm")(_HTTPS, rate=1000)
+            try:
+                with pytest.raises(TryLater, match="the proxy") as caught:
+                    await client.request("POST", "things", json={})
+                return caught.value, 0 if proxy is None else proxy.connections
+            finally:
+                await client.close()
+
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
+    told, tries = asyncio.run(go(Server(*[refusal] * 5)))
+    assert (told.sent, tries) == (False, 5)
+    assert "(407)" in told.message
+    assert "s3cret" not in str(told)
+    told, _ = asyncio.run(go(None))
+    assert not told.sent
+    assert "HTTPS_PROXY" in told.remedy

@@ -1,11 +1,13 @@
 """What a failed request means: the words that a person reads, and what the engine does next."""
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from urllib.request import getproxies, proxy_bypass
 
 from twoway.core.model import Instant
 from twoway.sdk.errors import AccountRefused, ConnectorError, TellUser, TryLater
@@ -104,8 +106,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         todo.extend(linked for linked in (cause.__cause__, cause.__context__) if linked is not None)
 
 
+def _goes_by_proxy(host: str) -> bool:
+    return not getproxies().keys().isdisjoint({"http", "https", "all"}) and not proxy_bypass(host)
+
+
 def not_connected(error: BaseException, *, where: str, host: str) -> ConnectorError:
     """The error for a connection that never came about: no request was sent."""
+    if _goes_by_proxy(host) and not any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        refusal = re.match(r"\d{3}\b", str(error))
+        return TryLater(
+            f"{where}: the proxy that the environment names opened no connection to {host}"
+            f" ({refusal[0] if refusal else type(error).__name__})",
+            remedy="Check HTTPS_PROXY and its like: does the proxy run, know the login (else 407) and allow the host"
+            " (else 403)? If the host is to be asked directly, put it into NO_PROXY",
+        )
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             if cause.errno in _NO_SUCH_HOST:

@@ -38,7 +38,10 @@ class HttpxWire:
                 body = await gathered(answer.aiter_bytes(), most)
             finally:
                 await answer.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ConnectionRefusedError) as error:
+        except (
+            *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ConnectionRefusedError),
+            httpx.ProxyError,  # the proxy opened no way to the app
+        ) as error:
             raise NotConnected from error
         except httpx.DecodingError as error:
             raise Damaged from error

@@ -30,7 +30,16 @@ def open_wire(
         from twoway.sdk.wire_aiohttp import AiohttpWire  # noqa: PLC0415 - see above
 
         return AiohttpWire(tls, connections, timeout)
-    return HttpxWire(tls, connections, timeout, transport)
+    try:
+        return HttpxWire(tls, connections, timeout, transport)
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # Of what is asked for here, only these can be wrong. The address of a proxy may hold a password.
+        named = " or ".join(sorted(f"{scheme.upper()}_PROXY" for scheme in getproxies()))
+        raise TellUser(
+            f"the proxy that the environment names cannot be used ({named})",
+            remedy="Write a proxy as http://host:port, and only names and addresses into NO_PROXY; socks5:// needs"
+            " `pip install httpx[socks]` beside twoway",
+        ) from None
 
 
 @lru_cache(maxsize=8)
