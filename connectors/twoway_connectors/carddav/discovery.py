@@ -72,6 +72,11 @@ class AddressBook:
             return None
         return quote(within, safe=_SEGMENT_SAFE)
 
+    def is_above(self, href: str) -> bool:
+        """Whether an address is the address book's own, or one below it."""
+        path = unquote_to_bytes(urlsplit(urljoin(self.url, href)).path)
+        return (path.rstrip(b"/") + b"/").startswith(self._folder)
+
     def href_of(self, id: str) -> str:
         """The path of a card on the server."""
         return self.path + id

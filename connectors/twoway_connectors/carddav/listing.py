@@ -6,6 +6,7 @@ the members are listed; how the book stood is asked for before.
 """
 
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from twoway.sdk import ConnectorError, Record, SnapshotNeeded, TellUser
 from twoway.sdk.http import Classify, HttpClient
@@ -37,6 +38,8 @@ class Told:
         self.token = ""
         self.cut = False
         """Whether the last answer said that there is more (507)."""
+        self.elsewhere = ""
+        """An address outside of the address book at which it told of a card."""
 
     @property
     def live(self) -> int:
@@ -53,6 +56,8 @@ class Told:
                 card_id = id_of(href)
                 if card_id is None:
                     self.cut = self.cut or status == _CUT
+                    if etag and not (collection or book.is_above(href)):
+                        self.elsewhere = href
                 elif status in _GONE:
                     versions.pop(card_id, None)
                     unversioned.pop(card_id, None)
@@ -86,6 +91,18 @@ class Lister:
 
     async def everything(self) -> tuple[Told, str]:
         """All the cards, and the cursor from which changes go on."""
+        found, position = await self._everything()
+        if found.elsewhere and not found.live:
+            # That is no empty address book: each card would be made in it once more.
+            folder = unquote(urlsplit(found.elsewhere).path).rpartition("/")[0]
+            raise TellUser(
+                f"{self._http.name}: the server says that the cards of {unquote(self._book.path)} are in {folder}/",
+                remedy=f"Put {folder}/ into base_url, if it answers there; else tell the server by which path it is"
+                " reached: a reverse proxy in between takes a part of it away (Radicale: X-Script-Name)",
+            )
+        return found, position
+
+    async def _everything(self) -> tuple[Told, str]:
         if self._book.syncs:
             try:
                 found = await self._first_report()

@@ -314,3 +314,18 @@ def test_an_id_has_one_form_however_the_server_writes_it(href: str, card_id: str
         assert page.versions == ([] if card_id is None else [(card_id, '"1"')])
 
     run({"REPORT": report}, scenario)
+
+
+@pytest.mark.parametrize("properties", ["<d:sync-token>1</d:sync-token>", "<s:getctag>1</s:getctag>"])
+def test_cards_that_the_server_says_are_elsewhere_are_no_empty_address_book(properties: str) -> None:
+    """Such as behind a reverse proxy that cuts off a part of the path, and does not say so."""
+    card = found("/book/a.vcf", '<d:getetag>"1"</d:getetag>')
+    members = multistatus(found("/book/", RESOURCE), card)
+    report = multistatus(card, more="<d:sync-token>2</d:sync-token>")
+    asked_before = 2 if "ctag" in properties else 1
+
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match="the cards of /dav/book/ are in /book/"):
+            await connector.snapshot(None)
+
+    run({"PROPFIND": [*[address_book(properties)] * asked_before, members], "REPORT": report}, scenario)
