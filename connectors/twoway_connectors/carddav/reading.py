@@ -1,14 +1,15 @@
 """Reading cards: by address in batches, by a property's text, and one by one where a batch cannot be read."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from twoway.sdk import Absence, Fetched, Instant, Presence, RawValues, Record, TellUser
-from twoway.sdk.http import HttpClient
-from twoway.sdk.response import AnswerTooLarge, Response
+from twoway.sdk import Absence, ConnectorError, Fetched, Instant, Presence, RawValues, Record, TellUser
+from twoway.sdk.http import Classify, HttpClient
+from twoway.sdk.response import AnswerTooLarge, Headers, Response
 from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
 from twoway_connectors.carddav.fields import read_values
@@ -20,6 +21,7 @@ from twoway_connectors.carddav.xml import (
     XML_TYPE,
     DavResponse,
     XmlProblem,
+    conditions,
     multiget_body,
     query_body,
     responses,
@@ -27,6 +29,8 @@ from twoway_connectors.carddav.xml import (
 
 _CARD_PROPERTIES = (f"{DAV}getetag", f"{DAV}getlastmodified", f"{CARDDAV}address-data")
 _LENGTH = f"{DAV}getcontentlength"
+_CUT = 507
+"""The status of the address book within an answer that is only a part of it."""
 QUERY_TEXTS = 100
 """Texts in one query: about 20 kB of XML, well below the 1 MB that web servers take unless told otherwise. A server may
 look at each of its cards for every query: a few with many texts are easier on it than many with a few."""
@@ -72,6 +76,16 @@ def _modified(text: str) -> Instant | None:
     return int((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()) * 1000
 
 
+class _TooMany(ConnectorError):
+    """The server will not tell so much at once."""
+
+
+def _too_many(status: int, _headers: Headers, body: bytes) -> ConnectorError | None:
+    if status in {403, 409, _CUT} and f"{DAV}number-of-matches-within-limits" in conditions(body):
+        return _TooMany("the server finds too many cards", status=status)
+    return None
+
+
 class Reader:
     """Reads the cards of one address book; `fields` are those to decode. What is read is kept in `octets`."""
 
@@ -83,9 +97,11 @@ class Reader:
         self._fields = fields
         self._octets = octets
 
-    async def _report(self, body: bytes) -> Response:
+    async def _report(self, body: bytes, classify: Classify | None = None) -> Response:
         headers = {"depth": "1", "content-type": XML_TYPE}
-        return await self._http.request("REPORT", self._book.url, content=body, headers=headers, expect={207})
+        return await self._http.request(
+            "REPORT", self._book.url, content=body, headers=headers, expect={207}, classify=classify
+        )
 
     async def fetch(self, ids: Sequence[str], *, sized: bool = False) -> dict[str, Fetched]:
         """For each id the card or why there is none.
@@ -120,16 +136,31 @@ class Reader:
         """The cards of which a property holds one of `texts`, by the server's own idea of that: to be looked at."""
         records: dict[str, Record] = {}
         for start in range(0, len(texts), QUERY_TEXTS):
-            body = query_body(_CARD_PROPERTIES, property, texts[start : start + QUERY_TEXTS])
-            response = await self._report(body)
+            records |= await self._matches(property, texts[start : start + QUERY_TEXTS])
+        return records
+
+    async def _matches(self, property: str, texts: Sequence[str]) -> dict[str, Record]:
+        """What one query finds. A server may tell only a part of it, and says so by a 507 for the address book, or
+        refuse (RFC 6352, 8.6): then halves are asked for. A card that is left out would look like none at all."""
+        parts: list[DavResponse] | None = None
+        with contextlib.suppress(_TooMany):
+            response = await self._report(query_body(_CARD_PROPERTIES, property, texts), _too_many)
             try:
-                found = [self._fetched(part) for part in responses(response.body)]
+                parts = list(responses(response.body))
             except XmlProblem as problem:
                 raise TellUser(
                     f"{response.where}: got {problem.what}", remedy="A card that matches may hold a control character"
                 ) from None
-            records.update((card_id, card) for card_id, card in filter(None, found) if isinstance(card, Record))
-        return records
+        if parts is not None and all(part.status != _CUT for part in parts):
+            found = filter(None, map(self._fetched, parts))
+            return {card_id: card for card_id, card in found if isinstance(card, Record)}
+        if len(texts) == 1:
+            raise TellUser(
+                f"{self._http.name}: the server tells only a part of the cards that it finds by one {property}",
+                remedy="Raise the server's limit on the results of a query",
+            )
+        half = len(texts) // 2
+        return {**await self._matches(property, texts[:half]), **await self._matches(property, texts[half:])}
 
     def cards(self, response: Response) -> dict[str, Record]:
         """The cards that an answer holds, by id. Raises `XmlProblem` where it cannot be read."""

@@ -14,6 +14,7 @@ from tests.connectors.carddav.scripted import (
     address_data,
     error,
     found,
+    missing,
     multistatus,
     run,
 )
@@ -179,6 +180,42 @@ def test_a_batch_that_stops_in_its_middle_keeps_the_receipts_so_far() -> None:
         assert [receipt.outcome for receipt in receipts] == [Outcome.DONE, Outcome.LATER, Outcome.LATER]
 
     run({"DELETE": [httpx.Response(204), httpx.Response(403)]}, scenario)
+
+
+_TOO_MANY = error(403, "<d:number-of-matches-within-limits/>")
+
+
+def _finds_one_at_a_time(part: httpx.Response | None) -> Scripted:
+    """A server that answers a query for several texts by `part`, by default with one card and "there is more"."""
+
+    def report(request: httpx.Request) -> httpx.Response:
+        texts = [text for text in ("ann", "bob", "cy") if f"{text}@example.org" in request.content.decode()]
+        cards = [address_data(f"{text}.vcf", vcard(text, f"EMAIL:{text}@example.org")) for text in texts]
+        if len(texts) == 1:
+            return multistatus(*cards)
+        return part or multistatus(cards[0], missing(BOOK, 507))
+
+    return Scripted({"PROPFIND": address_book(), "REPORT": report})
+
+
+@pytest.mark.parametrize("part", [None, _TOO_MANY])
+def test_a_query_that_is_answered_in_part_overlooks_no_card(part: httpx.Response | None) -> None:
+    texts = ["ann@example.org", "bob@example.org", "cy@example.org"]
+
+    async def scenario(connector: CardDavConnector) -> None:
+        assert await connector.find("email", texts) == {text: [f"{text.partition('@')[0]}.vcf"] for text in texts}
+
+    run(_finds_one_at_a_time(part), scenario)
+
+
+@pytest.mark.parametrize("answer", [multistatus(missing(BOOK, 507)), _TOO_MANY])
+def test_a_query_for_one_that_is_answered_in_part_proves_nothing(answer: httpx.Response) -> None:
+    async def scenario(connector: CardDavConnector) -> None:
+        with pytest.raises(TellUser, match="only a part") as caught:
+            await connector.find("email", ["ann@example.org"])
+        assert "ann" not in str(caught.value)
+
+    run({"REPORT": answer}, scenario)
 
 
 @pytest.mark.parametrize("status", [429, 503])
