@@ -92,6 +92,23 @@ def test_a_refusal_is_told_at_once_in_words_for_a_person(
 
 
 @pytest.mark.parametrize(
+    ("asks", "words"),
+    [
+        ('Digest realm="a, Basic b", nonce="n", qop="auth,auth-int", algorithm=MD5', "logins by Digest only"),
+        ("Negotiate, NTLM", "logins by Negotiate or NTLM only"),
+        ('Digest realm="a", nonce="n", Basic realm="a"', "login was refused"),
+        ('Basic realm="Digest, a", charset="UTF-8"', "login was refused"),
+        ("Bearer", "login was refused"),
+        ('ApiKey realm="a"', "login was refused"),
+    ],
+)
+def test_a_login_of_a_kind_that_we_have_not_is_no_wrong_password(asks: str, words: str) -> None:
+    error = failure(Wire(httpx.Response(401, headers={"www-authenticate": asks})), get())
+    assert type(error) is AccountRefused
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
     ("what", "answer", "words"),
     [
         ("HTML where JSON was promised", HTML, "a page of HTML"),

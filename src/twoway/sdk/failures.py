@@ -16,6 +16,9 @@ from twoway.sdk.response import Headers, Response
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 425, 429})
+_FOREIGN = frozenset({"digest", "kerberos", "negotiate", "ntlm"})
+_SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s*(?:,|$)|\s+[^\s=,])")
+_QUOTED = re.compile(r'"[^"]*"')
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
@@ -45,10 +48,23 @@ def _http_date(text: str) -> Instant | None:
     return round((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def _foreign_logins(headers: Headers) -> str:
+    """The kinds of login that the app asks for, where it takes none that we have; else empty."""
+    asked = _SCHEME.findall(_QUOTED.sub('""', headers.get("www-authenticate", "")))
+    foreign = [scheme for scheme in dict.fromkeys(asked) if scheme.lower() in _FOREIGN]
+    return " or ".join(foreign) if len(foreign) == len(set(asked)) else ""
+
+
 def by_status(response: Response, *, host: str, now: Instant) -> ConnectorError:
     """The error for a status that the connector did not expect and did not explain itself."""
     status, where = response.status, response.where
     after = retry_after(response.headers, now)
+    if status == 401 and (foreign := _foreign_logins(response.headers)):
+        return AccountRefused(
+            f"{where}: {host} takes logins by {foreign} only (401), which twoway does not speak",
+            remedy="Let the server take Basic logins (over https:// they are safe) or bearer tokens",
+            status=status,
+        )
     if status == 401:
         return AccountRefused(
             f"{where}: the login was refused (401)",
