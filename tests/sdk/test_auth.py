@@ -66,8 +66,8 @@ class App:
         assert request.headers["authorization"] == f"Bearer {held['access_token']}"
         return httpx.Response(200 if self.seen[-1] == f"Bearer access-{self.round}" else 401, json={})
 
-    def login(self) -> tuple[HttpClient, HttpClient]:
-        open_http = make_open_http(self.clock, httpx.MockTransport(self), account="crm")
+    def login(self, transport: httpx.MockTransport | None = None) -> tuple[HttpClient, HttpClient]:
+        open_http = make_open_http(self.clock, transport or httpx.MockTransport(self), account="crm")
         plain = open_http("https://app.test", rate=1000)
         auth = OAuthRefresh(
             http=plain,
@@ -222,6 +222,35 @@ def test_the_lock_of_another_process_is_waited_for_and_not_for_ever(tmp_path: Pa
             return [caught.value]
 
     assert len(asyncio.run(go())) == 1
+
+
+def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(tmp_path: Path) -> None:
+    app = App(tmp_path / "tokens.json")
+    app.store(expires_in=0)
+
+    async def go() -> None:
+        taken, answered = asyncio.Event(), asyncio.Event()
+
+        async def slow(request: httpx.Request) -> httpx.Response:
+            answer = app(request)
+            taken.set()
+            await answered.wait()
+            return answer
+
+        client, plain = app.login(httpx.MockTransport(slow))
+        request = asyncio.create_task(client.request("GET", "things"))
+        await taken.wait()
+        request.cancel()
+        answered.set()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await client.close()
+        await plain.close()
+
+    asyncio.run(go())
+    assert TokenFile(app.path).read()["refresh_token"] == "refresh-1"
+    app.requests()
+    assert app.seen == ["Bearer access-1"]
 
 
 def test_a_secret_with_a_line_break_is_refused_by_name_not_by_value() -> None:

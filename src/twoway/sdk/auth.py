@@ -5,7 +5,7 @@ import base64
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 from urllib.parse import urlencode
@@ -227,10 +227,14 @@ class OAuthRefresh:
             # Another request or process may have renewed while this one waited.
             tokens = self._file.read()
             if self._stale(tokens) or tokens["access_token"] == refused:
-                tokens = await self._ask(tokens)
-                self._file.write(tokens)
+                tokens = await _to_its_end(self._replaced(tokens))
             self._tokens = tokens
             return tokens
+
+    async def _replaced(self, tokens: Tokens) -> Tokens:
+        new = await self._ask(tokens)
+        self._file.write(new)
+        return new
 
     async def _ask(self, tokens: Tokens) -> Tokens:
         form = {
@@ -261,3 +265,14 @@ class OAuthRefresh:
             refresh_token=str(answer.get("refresh_token") or tokens["refresh_token"]),
             expires_at=int(self._clock.now() + lifetime * 1000) if lifetime else 0,
         )
+
+
+async def _to_its_end(renewal: Coroutine[Any, Any, Tokens]) -> Tokens:
+    """What this gives. Who is cancelled meanwhile (the daemon stops) waits for its end: the app has perhaps handed out
+    a new refresh token by now, and nobody can log in with the old one any more."""
+    task = asyncio.create_task(renewal)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
