@@ -253,6 +253,11 @@ def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(tmp_path:
     assert app.seen == ["Bearer access-1"]
 
 
+def test_a_token_file_in_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TellUser, match="cannot be written"):
+        App(tmp_path / "nowhere" / "tokens.json").requests()
+
+
 def test_a_secret_with_a_line_break_is_refused_by_name_not_by_value() -> None:
     with pytest.raises(AccountRefused, match="line break") as caught:
         BearerAuth("abc\n")

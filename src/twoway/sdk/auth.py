@@ -160,15 +160,22 @@ class TokenFile:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise TellUser(
-                f"the token file {self.path} cannot be written ({error.strerror})",
-                remedy="Give the daemon's user write access to its folder, or the login is lost at its next renewal",
-            ) from None
+            raise self._not_writable(error) from None
+
+    def _not_writable(self, error: OSError) -> TellUser:
+        return TellUser(
+            f"the token file {self.path} cannot be written ({error.strerror})",
+            remedy="Give the daemon's user write access to its folder, or the login is lost at its next renewal",
+        )
 
     @contextlib.asynccontextmanager
     async def locked(self, clock: Clock) -> AsyncIterator[None]:
         """Hold the file against other processes (the daemon and a command may renew at once)."""
-        with self.path.with_name(f"{self.path.name}.lock").open("a") as lock:
+        try:
+            lock = self.path.with_name(f"{self.path.name}.lock").open("a")
+        except OSError as error:
+            raise self._not_writable(error) from None
+        with lock:
             deadline = clock.now() + LOCK_WAIT * 1000
             while True:
                 try:
