@@ -13,6 +13,7 @@ from twoway.sdk.http import RateHint
 from twoway.sdk.response import Headers, Response
 
 DUPLICATE = "DuplicateValue"
+_TICKET_UPDATES = "zendesk-ratelimit-tickets-update"
 _TAKEN = re.compile(r"has already been taken|already being used")
 
 
@@ -33,9 +34,12 @@ def read_limits(headers: Headers) -> RateHint | None:
 
 
 def classify_update(status: int, headers: Headers, _body: bytes) -> ConnectorError | None:
-    """A 429 while the account has requests left is about the record: five updates a minute, says Zendesk."""
+    """A 429 while the account has requests left is about the record: five updates a minute of a user, says Zendesk.
+
+    Unless the updates of all tickets have used up a limit of their own, which the next one will hit as well.
+    """
     hint = read_limits(headers) if status == 429 else None
-    if hint is not None and hint.remaining:
+    if hint is not None and hint.remaining and "remaining=0;" not in headers.get(_TICKET_UPDATES, ""):
         return HotRecord("Zendesk: this record was updated too often within a minute", status=429)
     return None
 

@@ -12,10 +12,13 @@ from twoway_connectors.zendesk.catalog import COLLECTIONS
 from twoway_connectors.zendesk.listing import EXPORTS
 from twoway_connectors.zendesk.reading import EXTERNAL_ID
 from twoway_connectors.zendesk.records import Records
+from twoway_connectors.zendesk.writing import TICKET_UPDATES
 
 PLANS: Mapping[str, int] = {"team": 200, "growth": 400, "professional": 400, "enterprise": 700, "high-volume": 2500}
 """Requests a minute by plan: https://developer.zendesk.com/api-reference/introduction/rate-limits/"""
 EXPORTS_A_MINUTE = 10
+TICKET_UPDATES_A_MINUTE: Mapping[str, int] = {"high-volume": 300}
+"""100 in all other plans."""
 SHARE = 0.9
 """The part of a limit that we use: people's own scripts have the same account."""
 CONNECTIONS = 4
@@ -62,7 +65,10 @@ class Zendesk:
             rate=rate,
             burst=max(1, int(rate)),
             concurrency=CONNECTIONS,
-            lanes={EXPORTS: EXPORTS_A_MINUTE * SHARE / 60},
+            lanes={
+                EXPORTS: EXPORTS_A_MINUTE * SHARE / 60,
+                TICKET_UPDATES: TICKET_UPDATES_A_MINUTE.get(plan, 100) * SHARE / 60,
+            },
             read_limits=read_limits,
             ca_file=settings.get("ca_file"),
         )

@@ -80,6 +80,8 @@ class Account(VendorApp):
         "rate_limit": 400,
         "export_limit": 10,
         "user_update_limit": 5,
+        # Updates of tickets a minute, all together.
+        "ticket_update_limit": 100,
         # Seconds by which search runs behind; the age that `start_time` of an export must have; the latest
         # seconds that an export leaves out.
         "index_lag": 30.0,
@@ -158,6 +160,7 @@ class Account(VendorApp):
         """Sets the rate limits up anew."""
         self._requests = SlidingWindow(int(self.number("rate_limit")), MINUTE)
         self._exports = SlidingWindow(int(self.number("export_limit")), MINUTE)
+        self._ticket_updates = SlidingWindow(int(self.number("ticket_update_limit")), MINUTE)
 
     def normalise(self, path: str) -> str:
         """The path without the `.json` that it may end in."""
@@ -262,6 +265,15 @@ class Account(VendorApp):
             window = self._updates[number] = SlidingWindow(limit, MINUTE)
         if not window.take(now):
             raise too_many_requests(window.reset_in(now))
+
+    def count_ticket_update(self, call: Call) -> None:
+        """429 for one update too many of tickets within a minute; a header tells how many are left."""
+        now, limited = self.now(), self._ticket_updates
+        allowed = limited.take(now)
+        told = {"total": limited.limit, "remaining": limited.remaining(now), "resets": math.ceil(limited.reset_in(now))}
+        call.headers_out["zendesk-ratelimit-tickets-update"] = "; ".join(f"{name}={told[name]}" for name in told)
+        if not allowed:
+            raise too_many_requests(limited.reset_in(now))
 
     def delete_organization(self, record: Record, by: By) -> None:
         """Deletes an organization, and takes its users out of it."""

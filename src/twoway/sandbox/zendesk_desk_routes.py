@@ -224,8 +224,9 @@ class TicketRoutes:
         return Answer(201, self._body(call, record), {"x-idempotency-lookup": "miss"})
 
     def update(self, call: Call) -> Any:
-        """200, 404, 422, or 409 where `safe_update` finds a newer ticket."""
+        """200, 404, 422, 409 where `safe_update` finds a newer ticket, or 429 for one update too many of tickets."""
         record = self._tickets.live(call.params["id"])
+        self._account.count_ticket_update(call)
         self._tickets.update(record, inner(call, "ticket"), call.by)
         return self._body(call, record)
 

@@ -235,3 +235,23 @@ def test_a_ticket_takes_more_tags_than_it_was_given_and_that_is_declared(desk: D
     assert made.record is not None
     assert made.record.values["tags"] == ["broken", "vip"]
     assert desk.connector.capabilities.rewrites == {"tags"}
+
+
+def test_many_updates_keep_to_the_limit_that_tickets_have(opened: Open) -> None:
+    desk = opened(collection="tickets", fields=FIELDS, settings={"plan": "enterprise"}, rate_limit=700)
+    imported(desk, 130)
+    numbers = [str(entry["id"]) for entry in desk.app.records("tickets")]
+    for start in range(0, 130, 25):
+        receipts = desk.apply(*(update(number, {"subject": "Now"}) for number in numbers[start : start + 25]))
+        assert {receipt.outcome for receipt in receipts} == {Outcome.DONE}
+    assert 429 not in {entry.status for entry in desk.requests()}
+
+
+def test_an_update_waits_until_people_have_left_room_for_it(desk: Driven[ZendeskApp]) -> None:
+    """What agents do counts, too."""
+    number = ticket(desk, "Help")
+    for _ in range(100):
+        desk.app._ticket_updates.take(desk.clock.now())
+    (receipt,) = desk.apply(update(number, {"subject": "Now"}))
+    assert receipt.outcome is Outcome.DONE
+    assert [entry.status for entry in desk.requests() if entry.method == "PUT"] == [429, 200]
