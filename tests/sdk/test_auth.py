@@ -253,6 +253,37 @@ def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(tmp_path:
     assert app.seen == ["Bearer access-1"]
 
 
+def test_a_refusal_that_comes_after_the_login_was_renewed_renews_it_no_more(tmp_path: Path) -> None:
+    app = App(tmp_path / "tokens.json")
+    app.store()
+    accepts = "access-1"
+
+    async def go() -> None:
+        renewed, late = asyncio.Event(), asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/oauth/token":
+                return app(request)
+            login = request.headers["authorization"]
+            if login == f"Bearer {accepts}":
+                renewed.set()
+                return httpx.Response(200, json={})
+            if request.url.path == "/late":
+                late.set()
+                await renewed.wait()
+            else:
+                await late.wait()
+            return httpx.Response(401)
+
+        client, plain = app.login(httpx.MockTransport(answer))
+        await asyncio.gather(client.request("GET", "late"), client.request("GET", "first"))
+        await client.close()
+        await plain.close()
+
+    asyncio.run(go())
+    assert app.renewals == 1
+
+
 def test_a_token_file_in_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(TellUser, match="cannot be written"):
         App(tmp_path / "nowhere" / "tokens.json").requests()

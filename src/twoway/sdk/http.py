@@ -8,7 +8,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -97,6 +97,8 @@ class _Call:
     """An earlier attempt may have taken effect."""
     renewed: bool = False
     """The login was renewed once already."""
+    login: Mapping[str, str] = field(default_factory=dict)
+    """The login that was sent last."""
 
 
 class HttpClient:
@@ -275,7 +277,8 @@ class HttpClient:
                 return response
             if response.status == 401 and not call.renewed:
                 call.renewed = True
-                if await self._auth.renew():
+                # Another request may have renewed it while this one was under way: what is new is not refused yet.
+                if await self._login() != call.login or await self._auth.renew():
                     continue
             followed = self._followed(call, response)
             if followed is None:
@@ -324,9 +327,9 @@ class HttpClient:
 
     async def _exchange(self, call: _Call, url: str, params: _Pairs) -> Response:
         async with self._turns:
-            login = await self._login()
+            call.login = await self._login()
             await call.limiter.turn()
-            response = await self._answer(call, url, params, {**call.headers, **login})
+            response = await self._answer(call, url, params, {**call.headers, **call.login})
         hint = self._read_limits(response.headers) if self._read_limits else None
         if hint is not None:
             self._limiter.learn(limit=hint.limit, remaining=hint.remaining, reset=hint.reset)
