@@ -1,7 +1,8 @@
 """The connector for CardDAV address books (RFC 6352), with RFC 6578 for what changed."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from twoway.sdk import (
@@ -105,7 +106,7 @@ class CardDavConnector:
     two, and of a card whose ETag is weak or not told the id alone. Where the server has no sync reports, `changes`
     compares the address book's ctag: it answers an unchanged book with one request, and any change with
     `SnapshotNeeded`; deletions are found by that snapshot. Found once, the address book's address is kept, and asked
-    for again where it is not there.
+    for again once it cannot be listed there.
     """
 
     def __init__(self, context: ConnectorContext) -> None:
@@ -172,7 +173,10 @@ class CardDavConnector:
         return list(FIELDS.values())
 
     async def changes(self, cursor: str | None) -> Page:
-        book = await self._address_book()
+        with self._or_asked_anew():
+            return await self._changes(await self._address_book(), cursor)
+
+    async def _changes(self, book: AddressBook, cursor: str | None) -> Page:
         if cursor is None:
             return Page(cursor=position_of(await book_properties(self._http, book)), last=True)
         if cursor.startswith(SYNC):
@@ -205,8 +209,9 @@ class CardDavConnector:
     async def snapshot(self, cursor: str | None) -> Page:
         """The whole listing, on one page."""
         del cursor  # there is no second page to ask for
-        book = await self._address_book()
-        found, position = await Lister(self._http, book).everything()
+        with self._or_asked_anew():
+            book = await self._address_book()
+            found, position = await Lister(self._http, book).everything()
         total, self._told = found.live, position
         return Page(
             records=tuple(self._our_own(book, found.versions)),
@@ -280,6 +285,15 @@ class CardDavConnector:
         if self._book is None:
             self._book = await choose(self._http, self._wanted)
         return self._book
+
+    @contextmanager
+    def _or_asked_anew(self) -> Iterator[None]:
+        """An address book that cannot be listed may be elsewhere by now: the next listing asks for its address."""
+        try:
+            yield
+        except TellUser:
+            self._book = None
+            raise
 
     def _reader(self, book: AddressBook) -> Reader:
         return Reader(self._http, book, self._fields, self._octets)

@@ -8,6 +8,7 @@ import pytest
 from tests.connectors.carddav.books import create, delete, update, vcard
 from tests.connectors.carddav.scripted import (
     BOOK,
+    ROOT,
     Answer,
     Scripted,
     address_book,
@@ -24,6 +25,7 @@ from twoway.sdk import (
     HookRefused,
     HookRequest,
     Outcome,
+    Page,
     Presence,
     Record,
     SnapshotNeeded,
@@ -261,6 +263,36 @@ def test_the_login_never_goes_to_another_host(answer: httpx.Response) -> None:
         assert {request.url.host for request in server.asked} == {"dav.example.org"}
 
     run(server, scenario)
+
+
+@pytest.mark.parametrize("how", ["changes", "snapshot"])
+def test_an_address_book_that_is_elsewhere_by_now_is_looked_for_again(how: str) -> None:
+    """Made anew by the same name, say: what finds it after a restart finds it without one."""
+    moved = address_book().text.replace(BOOK, "/dav/new/")
+    home = f"<c:addressbook-home-set><d:href>{ROOT}/dav/</d:href></c:addressbook-home-set>"
+    missing_book, listed = httpx.Response(404), multistatus(more="<d:sync-token>2</d:sync-token>")
+
+    def propfind(request: httpx.Request) -> httpx.Response:
+        if request.headers["depth"] == "1":
+            return httpx.Response(207, text=moved if reports else address_book().text)
+        return multistatus(found("/", home))
+
+    reports: list[str] = []
+
+    def report(request: httpx.Request) -> httpx.Response:
+        reports.append(request.url.path)
+        return missing_book if request.url.path == BOOK else listed
+
+    async def scenario(connector: CardDavConnector) -> None:
+        async def ask() -> Page:
+            return await (connector.changes("sync:1") if how == "changes" else connector.snapshot(None))
+
+        with pytest.raises(TellUser, match=r"404|no address book"):
+            await ask()
+        assert (await ask()).last
+        assert reports[-1] == "/dav/new/"
+
+    run(Scripted({"PROPFIND": propfind, "REPORT": report}), scenario, settings={"base_url": ROOT})
 
 
 def test_a_server_without_webdav_is_told() -> None:
