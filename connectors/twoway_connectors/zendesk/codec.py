@@ -51,6 +51,7 @@ class Codec:
             if self._all
             or any(path == info.name or path.startswith((f"{info.name}.", f"{info.name}[")) for path in wanted)
         }
+        self._switches = {info.name for info in collection.fields if info.type is FieldType.BOOLEAN}
         prefix = self._prefix
         self._custom = {path[len(prefix) :].split("[")[0] for path in wanted if path.startswith(prefix)}
 
@@ -91,8 +92,14 @@ class Codec:
         return body
 
     def normal(self, values: RawValues) -> RawValues:
-        """The form that Zendesk stores: texts without blanks around them, tags in its own spelling, domains lower."""
-        return {name: _stored(name, value) for name, value in values.items()}
+        """The form that Zendesk stores: texts without blanks around them, tags in its own spelling, domains lower.
+
+        Its switches are on or off, and off where they are emptied.
+        """
+        return {
+            name: False if name in self._switches and (value is None or value == "") else _stored(name, value)
+            for name, value in values.items()
+        }
 
 
 def _decoded(name: str, value: Any) -> Raw:

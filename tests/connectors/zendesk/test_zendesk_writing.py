@@ -29,6 +29,20 @@ def test_an_update_sends_only_what_changed(desk: Driven[ZendeskApp]) -> None:
     assert shown(desk, "ann")["phone"] == "+4930123456"
 
 
+@pytest.mark.parametrize(
+    ("collection", "switch"), [("users", "suspended"), ("users", "verified"), ("organizations", "shared_tickets")]
+)
+def test_a_switch_that_is_emptied_is_off_and_that_is_foretold(opened: Open, collection: str, switch: str) -> None:
+    """Else Zendesk's "off" would look like a person's, and travel back to where it was emptied."""
+    desk = opened(collection=collection, fields=frozenset({"name", switch}))
+    made = desk.app.human(kind="create", collection=collection, fields={"name": "Ann", switch: True})
+    desk.apply(update(str(made["id"]), {switch: None}))
+    read = desk.run(desk.connector.fetch([str(made["id"])]))[str(made["id"])]
+    assert isinstance(read, Record)
+    assert read.values[switch] is False
+    assert desk.connector.normal({switch: None}) == {switch: False}
+
+
 def test_versions_keep_two_edits_of_one_second_apart(desk: Driven[ZendeskApp]) -> None:
     desk.app.load([person("ann")])
     number = ids(desk)["ann"]
