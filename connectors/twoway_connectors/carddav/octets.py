@@ -19,6 +19,12 @@ _LARGEST = MOST_BYTES // 32
 _HEX = re.compile(r'"([0-9A-Fa-f]+)"\Z')
 
 
+def is_digest(version: str) -> bool:
+    """Whether a version looks like a digest of the kinds that `proves` knows."""
+    found = _HEX.match(version)
+    return found is not None and len(found[1]) in {32, 40, 64}
+
+
 def proves(version: str, octets: bytes) -> bool:
     """Whether a version is a digest of these octets.
 
@@ -43,8 +49,11 @@ def proves(version: str, octets: bytes) -> bool:
 def stored_octets(text: str, version: str, length: str = "") -> bytes | None:
     """A card as it is stored, from its text in an answer's XML; None where that cannot be told.
 
-    `length` is what the server says of its size (`getcontentlength`), which tells the line endings apart, too.
+    `length` is what the server says of its size (`getcontentlength`), which tells the line endings apart, too. But if
+    the version is a digest, a text that it is not of is another one, such as the card in another version of vCard.
     """
+    if is_digest(version):
+        length = ""
     octets = text.encode("utf-8", "surrogatepass")
     forms = [octets] if b"\r" in octets else [octets.replace(b"\n", b"\r\n"), octets]
     return next((one for one in forms if str(len(one)) == length or proves(version, one)), None)

@@ -14,7 +14,7 @@ from twoway_connectors.carddav.card import Card
 from twoway_connectors.carddav.discovery import AddressBook
 from twoway_connectors.carddav.fields import read_values
 from twoway_connectors.carddav.marker import operation_of
-from twoway_connectors.carddav.octets import Octets, stored_octets
+from twoway_connectors.carddav.octets import Octets, is_digest, proves, stored_octets
 from twoway_connectors.carddav.xml import (
     CARDDAV,
     DAV,
@@ -76,6 +76,12 @@ def _modified(text: str) -> Instant | None:
     return int((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()) * 1000
 
 
+def _is_converted(response: Response) -> bool:
+    """Whether a card's ETag is a digest, and not of what was told."""
+    version = version_of(response.headers.get("etag"))
+    return version is not None and is_digest(version) and not proves(version, response.body)
+
+
 class _TooMany(ConnectorError):
     """The server will not tell so much at once."""
 
@@ -127,8 +133,19 @@ class Reader:
         return {card_id: found.get(card_id) or Absence(card_id, Presence.UNKNOWN) for card_id in ids}
 
     async def get(self, id: str) -> Response | None:
-        """A card's bytes as they are stored; None where there is no card."""
-        headers = {"accept": "text/vcard, */*;q=0.5", "accept-encoding": "identity"}
+        """A card's bytes as they are stored; None where there is no card.
+
+        sabre/dav, and so Nextcloud and Baïkal, tells a card of vCard 4 as one of vCard 3 unless it is asked for the
+        other: written back, that would change all of it. Its ETag shows that this is not what it stores.
+        """
+        response = await self._get(id, "text/vcard, */*;q=0.5")
+        if response is None or not _is_converted(response):
+            return response
+        newer = await self._get(id, "text/vcard; version=4.0, */*;q=0.5")
+        return response if newer is None or _is_converted(newer) else newer
+
+    async def _get(self, id: str, accept: str) -> Response | None:
+        headers = {"accept": accept, "accept-encoding": "identity"}
         response = await self._http.request("GET", self._book.address_of(id), headers=headers, expect={200, 404, 410})
         return response if response.status == 200 else None
 

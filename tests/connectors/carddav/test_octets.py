@@ -42,6 +42,7 @@ def test_a_version_proves_the_octets_of_which_it_is_a_digest(what: str, version:
         ("line feeds alone", CARD.replace(b"\r", b""), '"1"', str(len(CARD.replace(b"\r", b""))), True),
         ("no proof", CARD, '"1"', "", False),
         ("it is told in another form than it is stored", CARD, '"1"', str(len(CARD) + 1), False),
+        ("it has the length of another version of vCard", CARD.replace(b"3.0", b"4.0"), MD5, str(len(CARD)), False),
         ("a length that is none", CARD, '"1"', "many", False),
     ],
 )

@@ -1,5 +1,6 @@
 """What other servers do, and these two do not: scripted answers, one server's habit a test."""
 
+from hashlib import md5
 from typing import Any
 
 import httpx
@@ -113,6 +114,29 @@ def test_an_etag_that_a_proxy_changed_is_the_same_version(etag: str) -> None:
         assert (receipt.outcome, receipt.version) == (Outcome.DONE, '"2"')
         assert server.asked[-1].headers["if-match"] == '"1"'
         assert server.asked[-2].headers["accept-encoding"] == "identity"
+
+    run(server, scenario)
+
+
+_NEW = vcard("a", "GENDER:F", "TEL;PREF=1;VALUE=uri:tel:+1-555-0100", version="4.0")
+_OLD = vcard("a", "X-GENDER:F", "TEL;TYPE=pref:+1-555-0100")
+
+
+@pytest.mark.parametrize("stored", [_OLD, _NEW])
+def test_a_card_that_is_told_in_another_version_of_vcard_is_written_as_it_is_stored(stored: str) -> None:
+    """As sabre/dav does, and so Nextcloud and Baïkal: its ETag is the MD5 of what it stores."""
+    tag = f'"{md5(stored.encode(), usedforsecurity=False).hexdigest()}"'
+
+    def get(request: httpx.Request) -> httpx.Response:
+        told = _NEW if "version=4.0" in request.headers["accept"] else _OLD
+        return httpx.Response(200, text=told, headers={"etag": tag})
+
+    server = Scripted({"PROPFIND": address_book(), "GET": get, "PUT": httpx.Response(204)})
+
+    async def scenario(connector: CardDavConnector) -> None:
+        (receipt,) = await connector.apply([update("a.vcf", tag, title="Boss")])
+        assert receipt.outcome is Outcome.DONE
+        assert server.asked[-1].content.decode() == stored.replace("END:", "TITLE:Boss\r\nEND:")
 
     run(server, scenario)
 
