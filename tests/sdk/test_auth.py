@@ -224,8 +224,7 @@ def test_the_lock_of_another_process_is_waited_for_and_not_for_ever(tmp_path: Pa
     assert len(asyncio.run(go())) == 1
 
 
-def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(tmp_path: Path) -> None:
-    app = App(tmp_path / "tokens.json")
+def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(app: App) -> None:
     app.store(expires_in=0)
 
     async def go() -> None:
@@ -253,8 +252,7 @@ def test_who_is_stopped_in_the_middle_of_a_renewal_keeps_the_new_login(tmp_path:
     assert app.seen == ["Bearer access-1"]
 
 
-def test_a_refusal_that_comes_after_the_login_was_renewed_renews_it_no_more(tmp_path: Path) -> None:
-    app = App(tmp_path / "tokens.json")
+def test_a_refusal_that_comes_after_the_login_was_renewed_renews_it_no_more(app: App) -> None:
     app.store()
     accepts = "access-1"
 
@@ -282,6 +280,19 @@ def test_a_refusal_that_comes_after_the_login_was_renewed_renews_it_no_more(tmp_
 
     asyncio.run(go())
     assert app.renewals == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_login_that_cannot_be_renewed_for_a_moment_is_not_refused_nor_was_anything_written(
+    app: App, method: str
+) -> None:
+    app.store()
+    app.round = 1  # the access token is worthless
+    app.on_renewal = lambda: httpx.Response(500)
+    with pytest.raises(TryLater) as caught:
+        app.requests(method=method)
+    assert app.seen
+    assert not caught.value.sent
 
 
 def test_a_token_file_in_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

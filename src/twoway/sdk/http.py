@@ -7,7 +7,8 @@ retried one; retries only where a second request cannot do harm; every failure t
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable, Container, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -275,11 +276,9 @@ class HttpClient:
                 self._check_readable(call, response)
                 response.landed = call.landed
                 return response
-            if response.status == 401 and not call.renewed:
+            if response.status == 401 and not call.renewed and await self._renewed(call.login):
                 call.renewed = True
-                # Another request may have renewed it while this one was under way: what is new is not refused yet.
-                if await self._login() != call.login or await self._auth.renew():
-                    continue
+                continue
             followed = self._followed(call, response)
             if followed is None:
                 raise self._explain(call, response)
@@ -336,11 +335,14 @@ class HttpClient:
         return response
 
     async def _login(self) -> Mapping[str, str]:
-        try:
+        with _not_of_the_request():
             return await self._auth.headers()
-        except TryLater as error:
-            error.sent = False  # what may have been lost is the renewal of the login, never this request
-            raise
+
+    async def _renewed(self, refused: Mapping[str, str]) -> bool:
+        """Whether there is another login than the one that was refused."""
+        with _not_of_the_request():
+            # Another request may have renewed it while this one was under way: what is new is not refused yet.
+            return await self._auth.headers() != refused or await self._auth.renew()
 
     async def _answer(self, call: _Call, url: str, params: _Pairs, headers: dict[str, str]) -> Response:
         try:
@@ -362,6 +364,16 @@ class HttpClient:
             cause = error.__cause__ if isinstance(error, Lost) else None
             raise no_answer(cause or error, where=call.where, host=self._host, writes=call.writes) from None
         return Response(status, Headers(pairs), body, url=url, where=call.where, writes=call.writes)
+
+
+@contextmanager
+def _not_of_the_request() -> Iterator[None]:
+    """What may be lost here is the renewal of the login, never the request that it is for."""
+    try:
+        yield
+    except TryLater as error:
+        error.sent = False
+        raise
 
 
 def _too_large(call: _Call, limit: int) -> ConnectorError:
