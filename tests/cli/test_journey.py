@@ -20,6 +20,12 @@ def first_link(twoway: Installation) -> tuple[str, str, str]:
     return ada, bob, member
 
 
+def enter(twoway: Installation, name: str, number: int) -> None:
+    """So many contacts, entered into the CRM."""
+    for each in range(number):
+        twoway.contact(email=f"{name}{each}@shop.test", firstname=name)
+
+
 def test_from_the_first_check_to_a_pair_that_runs(twoway: Installation) -> None:
     ada, bob, member = first_link(twoway)
 
@@ -198,6 +204,28 @@ def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None
     assert "9 created in newsletter" in twoway.well("sync", PAIR).out
     late = twoway.run("approve", str(cycles["held"]))
     assert (late.code, "is not halted any more" in late.err) == (1, True)
+
+
+@pytest.mark.parametrize("since", ["more records", "another mapping"])
+def test_the_number_of_a_held_cycle_approves_no_other_plan(twoway: Installation, since: str) -> None:
+    first_link(twoway)
+    twoway.started()
+    enter(twoway, "new", 9)
+    assert twoway.run("sync", PAIR).code == 4
+    held = twoway.well("cycles", "--json").json()["cycles"][0]["cycle"]
+    if since == "more records":
+        enter(twoway, "more", 40)
+    else:
+        mapping = twoway.folder / "pairs" / f"{PAIR}.yaml"
+        mapping.write_text(MAPPING.replace("conflict: review", "conflict: left"))
+    twoway.well("plan", PAIR)
+    refused = twoway.run("approve", str(held))
+    assert (refused.code, "nothing was approved" in refused.err) == (1, True)
+    assert f"`twoway plan {PAIR}`" in refused.err
+    assert twoway.run("sync", PAIR).code == 4
+    assert "new0@shop.test" not in {one["email_address"] for one in twoway.newsletter.records()}
+    twoway.well("approve", PAIR)
+    assert f"{9 + 40 * (since == 'more records')} created in newsletter" in twoway.well("sync", PAIR).out
 
 
 def test_duplicates_are_set_aside_and_looked_at_again(twoway: Installation) -> None:

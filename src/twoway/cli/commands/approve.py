@@ -10,8 +10,10 @@ from twoway.cli.context import accounts_of, chosen, ensured
 from twoway.cli.options import LARGEST, NoSuch
 from twoway.cli.output import say
 from twoway.cli.session import Session, session
+from twoway.core.plan import State
 from twoway.engine.byhand import CannotBeDone
-from twoway.state.pairs import Status
+from twoway.state.pairs import PairRow, Status
+from twoway.state.store import Store
 
 app = typer.Typer(add_completion=False)
 
@@ -50,9 +52,24 @@ def _held(work: Session, what: str) -> str:
     number = cycle.id
     if cycle.status != "held":
         raise CannotBeDone(f"cycle {number} of {cycle.pair} was not held ({cycle.status}): there is nothing to approve")
-    if ensured(work.store, cycle.pair).status is not Status.HALTED:
+    pair = ensured(work.store, cycle.pair)
+    if pair.status is not Status.HALTED:
         raise CannotBeDone(f"{cycle.pair} is not halted any more: cycle {number} needs no approval")
-    held = [one.id for one in work.store.pairs.cycles(ensured(work.store, cycle.pair).id, -1) if one.status == "held"]
+    held = [one.id for one in work.store.pairs.cycles(pair.id, -1) if one.status == "held"]
     if held[0] != number:
         raise CannotBeDone(f"cycle {held[0]} of {cycle.pair} was held since: look at it, and approve that one")
+    if not _was_shown_last(work.store, pair):
+        raise CannotBeDone(
+            f"nothing was approved: the plan of cycle {number} is no longer kept, or another one was shown since. See "
+            f"what {cycle.pair} would write by now with `twoway plan {cycle.pair}`, then `twoway approve {cycle.pair}`"
+        )
     return cycle.pair
+
+
+def _was_shown_last(store: Store, pair: PairRow) -> bool:
+    """Whether the plan that is held is the one that an approval would be for: that is the one that was shown last."""
+    held, shown = store.operations.totals(pair.id, 0, [State.HELD]), pair.shown
+    same = shown is not None and all(
+        getattr(held, part) == getattr(shown, part) for part in ("creates", "updates", "deletes", "blanks")
+    )
+    return same and pair.mapping_hash == pair.decided_hash
