@@ -164,3 +164,32 @@ def test_neither_what_on_create_says_nor_the_apps_own_form_is_a_persons_edit(rec
     undo(world, number)
     cycles(world, 3)
     assert more == 0 or world.right.live() == {}
+
+
+@pytest.mark.parametrize("kind", ["update", "create"])
+def test_what_the_cycle_sent_and_has_no_answer_to_is_named(kind: str) -> None:
+    """It may have taken effect, and whoever reads that there is nothing to undo would not ask again."""
+    world = World(connect=Loses)
+    if kind == "update":
+        linked(world)
+        world.left.human_update("here-1", name="Anna")
+        wanted = "there:there-1 was sent an update, and the answer is awaited: undo it when that is known"
+    else:
+        world.left.human_create(**ANN)
+        wanted = "here:here-1 was sent to there, and the answer is awaited: undo it when that is known"
+    Loses.lost = 1
+    cycles(world, 1)
+    plan = plan_undo(world.pair, world.store, _last(world))
+    assert (plan.staging, plan.left_alone) == ((), (wanted,))
+
+
+def test_what_the_cycle_sent_is_named_no_longer_once_its_answer_is_known() -> None:
+    world = World(connect=Loses)
+    linked(world)
+    world.left.human_update("here-1", name="Anna")
+    Loses.lost = 1
+    cycles(world, 1)
+    number = _last(world)
+    cycles(world, 3, after=15)
+    plan = plan_undo(world.pair, world.store, number)
+    assert ([one.edit.changed for one in plan.staging], plan.left_alone) == ([{"name": "Ann"}], ())

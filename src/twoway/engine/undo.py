@@ -45,6 +45,8 @@ def plan_undo(pair: PairContext, store: Store, cycle: int) -> UndoPlan:
     removed: set[tuple[Side, int | None]] = set()
     updates: dict[tuple[Side, str | None], list[StagedOperation]] = defaultdict(list)
     for operation in store.operations.of_cycle(cycle):
+        if operation.state in (State.SENT.value, State.UNKNOWN.value):
+            left_alone.append(_unanswered(pair, operation))
         if operation.state != State.DONE.value:
             continue
         if operation.edit.kind is Kind.UPDATE:
@@ -66,6 +68,15 @@ def plan_undo(pair: PairContext, store: Store, cycle: int) -> UndoPlan:
             left_alone.append(reason)
     lines = tuple(line(_preview(one, cycle)) for one in staging)
     return UndoPlan(cycle, lines, tuple(left_alone), tuple(staging))
+
+
+def _unanswered(pair: PairContext, operation: StagedOperation) -> str:
+    account, kind = pair.apps[operation.side].account, operation.edit.kind
+    if kind is Kind.CREATE:
+        giver = f"{pair.apps[operation.side.other].account}:{operation.counterpart_id}"
+        return f"{giver} was sent to {account}, and the answer is awaited: undo it when that is known"
+    what = f"{account}:{operation.record_id} was sent a{'n' if kind is not Kind.DELETE else ''} {kind}"
+    return f"{what}, and the answer is awaited: undo it when that is known"
 
 
 def _reverse_other(pair: PairContext, store: Store, operation: StagedOperation) -> tuple[Staging | None, str]:
