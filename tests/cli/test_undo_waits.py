@@ -125,3 +125,25 @@ def test_one_that_was_not_sent_can_be_withdrawn(twoway: Installation, written: i
     assert f"nothing of an undo of cycle {written} is still to be sent" in again
     twoway.well("undo", str(written), "--yes")
     assert last_name(twoway) == "Lovelace"
+
+
+@pytest.mark.parametrize("fields", [("LNAME",), ("FNAME", "LNAME")], ids=["all of it", "a part of it"])
+def test_what_was_edited_since_it_was_read_stays_and_is_named(twoway: Installation, fields: tuple[str, ...]) -> None:
+    """Nobody is told that it is to be decided anew: a cycle is taken back once."""
+    ada = twoway.contact(email="ada@shop.test", firstname="Ada", lastname="Lovelace")
+    twoway.started()
+    properties = {"FNAME": ("firstname", "Augusta"), "LNAME": ("lastname", "King")}
+    twoway.edit_contact(ada, **dict(properties[one] for one in fields))
+    twoway.well("sync", PAIR)
+    cycle = twoway.well("cycles", "--json").json()["cycles"][0]["cycle"]
+    (member,) = twoway.newsletter.records()
+    twoway.edit_member(str(member["contact_id"]), LNAME="Mended")
+    told = twoway.well("undo", str(cycle), "--yes").out
+    assert last_name(twoway) == "Mended"
+    stays = f"\n  stays: newsletter:{member['contact_id']}"
+    if len(fields) == 1:
+        assert f"1 not taken back{stays}: the record to be written has changed since it was read\n" in told
+    else:
+        assert f"1 updated in newsletter{stays} last_name: changed since\n" in told
+    assert "decided anew" not in told + twoway.well("cycles").out
+    assert standing(twoway)["undos"] == []

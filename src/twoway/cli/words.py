@@ -50,6 +50,7 @@ _COUNTED: Final = {
     "failed": "refused",
     "unknown": "without an answer",
     "superseded": "to be decided anew",
+    "left_alone": "not taken back",
     "merged": "merged in an app",
 }
 _READ: Final = ("seen", "listed")

@@ -100,9 +100,9 @@ def _close_undone(run: Run, operation: StagedOperation, state: State, reason: st
 
 
 def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
-    """It was not sent, or did not take effect: decide again, but not for ever."""
+    """It was not sent, or did not take effect: decide again, but not for ever. An undo is decided once."""
     _close_undone(run, operation, State.SUPERSEDED, reason)
-    run.counts["superseded"] += 1
+    run.counts["superseded" if operation.undoes is None else "left_alone"] += 1
     run.again = True
     give_up_in_time(run, operation, reason)
 

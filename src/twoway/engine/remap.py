@@ -110,7 +110,7 @@ def _drop(run: Run, before: DecidedUnder) -> None:
     if [list(key) for key in before.match] != [list(key) for key in mapping.match] or either & run.pair.match_fields:
         changed_mapping.renew_keys(db, pair, rev, run.now)
     if undos := run.store.operations.outdate_undos(pair, run.now):
-        run.counts["superseded"] += undos
+        run.counts["left_alone"] += undos
     in_doubt = run.store.operations.in_state(pair, State.SENT, State.UNKNOWN)
     run.store.operations.narrow((one.id, _still(one.edit, fields, run.pair.match_fields)) for one in in_doubt)
 

@@ -20,6 +20,7 @@ from twoway.engine.plans import PlanLine, line
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError
+from twoway.state import queries
 from twoway.state.operations import Staging
 from twoway.state.pairs import Lease
 from twoway.state.rows import StagedOperation
@@ -260,7 +261,7 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
         store.operations.drop_undo(pair.id, [one.undoes for one in staging if one.undoes is not None], began)
         # Since the plan was shown, another person may have begun to take another cycle back.
         free = [one for one in staging if not (one.link and store.operations.undo_waits(one.link, one.undoes or 0))]
-        run.counts["superseded"] += len(staging) - len(free)
+        run.counts["left_alone"] += len(staging) - len(free)
         store.operations.stage(pair.id, number, free, State.PLANNED)
     totals = Totals(store.links.count(pair.id))
     for one in staging:
@@ -274,3 +275,18 @@ async def run_undo(pair: PairContext, store: Store, clock: Clock, lease: Lease, 
     with run.commit("end"):
         store.pairs.end_cycle(number, ending.value, dict(run.counts), str(error) if error else None, run.now)
     return Report(pair.name, number, ending, dict(run.counts), totals, (), error)
+
+
+def left_as_found(pair: PairContext, store: Store, plan: UndoPlan, cycle: int) -> list[str]:
+    """What the plan had shown and its cycle, once it looked again, left as it is; with the reason for each."""
+    staged = {one.operation.undoes: one for one in queries.staged(store.db, cycle)}
+    found = []
+    for one in plan.staging:
+        where, now = f"{pair.apps[one.edit.side].account}:{one.record_id}", staged.get(one.undoes)
+        if now is None:
+            found.append(f"{where} has the undo of another cycle under way: undo it when that is done")
+        elif now.operation.state == State.SUPERSEDED.value:
+            found.append(f"{where}: {now.reason}")
+        elif edited := one.edit.changed.keys() - now.operation.edit.changed.keys():
+            found.append(f"{where} {', '.join(sorted(edited))}: changed since")
+    return found

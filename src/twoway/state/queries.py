@@ -106,6 +106,11 @@ def unfinished(db: Database, pair: int, link: int | None, side: Side, record_id:
     )
 
 
+def staged(db: Database, cycle: int) -> list[Written]:
+    """What a cycle staged, and what became of it."""
+    return _written(db, "p.cycle = ? ORDER BY p.id", (cycle,))
+
+
 def creation(db: Database, pair: int, side: Side, counterpart: str) -> Written | None:
     """The write that made the record on `side` that `counterpart` is linked to."""
     found = _written(

@@ -13,6 +13,7 @@ from twoway.cli.options import LARGEST
 from twoway.cli.output import say
 from twoway.cli.session import session
 from twoway.engine.service import Service
+from twoway.engine.undo import left_as_found
 from twoway.state import queries
 from twoway.state.pairs import Status
 from twoway.state.store import Store
@@ -75,6 +76,8 @@ async def _undo(ctx: typer.Context, cycle: int, yes: bool) -> Code:
             return Code.FINE
         report = await work.service.undo(pair, found)
         reports.say_report(report, names)
+        for reason in left_as_found(pair, work.store, found, report.cycle):
+            say(f"  stays: {reason}")
         rest = _waiting(work.store, pair.name, cycle)
         if rest is not None:
             status = ensured(work.store, pair.name).status
