@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.found import ANN, Busy, Loses, cycles, dying, linked, undo, written_by_one_cycle
 from twoway.core.model import Fetched, Page, Receipt, Side, Write
-from twoway.core.rules import Direction, GuardRules, Policy, Start
+from twoway.core.rules import Direction, GuardRules, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
@@ -38,6 +38,36 @@ def test_a_plan_that_the_guard_holds_is_kept_for_people_to_approve() -> None:
     world.approve()
     assert cycles(world, 1) == [Ending.DONE]
     assert len(world.right.live()) == 21
+
+
+@pytest.mark.parametrize("mistake", ["out of the scope", "deleted"])
+def test_a_plan_that_the_guard_holds_ends_no_link(mistake: str) -> None:
+    """Whoever is told that nothing was done, and takes the mistake back in the app, finds all as it was."""
+    plain = plain_spec(("email", "name", "phone"))
+    left = replace(plain.left, scope='name != "out"')
+    world = World(replace(plain, left=left, on_leave=OnLeave.UNLINK, guard=GuardRules(floor=2)))
+    for number in range(3):
+        for app in world.apps.values():
+            app.human_create(email=f"{number}@example.org", name="in", phone="1")
+    cycles(world, 2)
+    if mistake == "deleted":
+        world.left.human_delete("here-1")
+    else:
+        world.left.human_update("here-1", name="out")
+    for number in range(3, 9):
+        world.right.human_create(email=f"{number}@example.org", name="in", phone="1")
+    assert cycles(world, 1) == [Ending.HELD]
+    assert world.store.links.count(world.pair.id) == 3
+    if mistake == "deleted":
+        world.left.human_restore("here-1")
+    else:
+        world.left.human_update("here-1", name="in")
+    world.approve()
+    cycles(world, 2)
+    world.left.human_update("here-1", phone="2")
+    cycles(world, 1)
+    assert world.right.live()["there-1"]["phone"] == "2"
+    assert (len(world.left.live()), len(world.right.live())) == (9, 9)
 
 
 def test_policy_review_waits_for_a_person_and_their_decision_is_carried_out() -> None:

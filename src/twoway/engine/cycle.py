@@ -6,6 +6,7 @@
     look up     the writes of which the answer was lost
     decide      match, diff, reconcile: the pure core, window by window
     guard       the totals of the complete plan
+    unlink      the links that end by it
     apply       batch by batch, each between two commits
 
 No write leaves before both sides are observed, the plan is complete and the guard has passed it.
@@ -19,7 +20,7 @@ from twoway.core.guard import judge
 from twoway.core.model import Kind as Write
 from twoway.core.model import Side
 from twoway.core.plan import State, Totals
-from twoway.engine import ahead, apply, decide, observe, recover, remap
+from twoway.engine import ahead, apply, decide, linking, observe, recover, remap
 from twoway.engine.run import PairContext, Run
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError, TellUser
@@ -114,6 +115,7 @@ async def _steps(run: Run, kind: Kind, *, full: bool, write: bool) -> tuple[Tota
             totals = planned
         if not write or reasons:
             return totals, reasons
+        linking.end_links(run)
         await apply.plan(run)
         if not run.again:
             break

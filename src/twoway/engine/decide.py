@@ -27,6 +27,7 @@ from twoway.state.rows import Link, Observation, receipt_from
 
 def everything(run: Run) -> None:
     """Decide all that is due: links first, then the records that are linked to nothing yet."""
+    run.to_end.clear()
     now = run.now
     due = run.store.observations.next_due(run.pair.id)
     if due is None or due > now:
@@ -282,9 +283,14 @@ def _park_link(run: Run, link: Link, code: str, reason: str, retry: Instant | No
 
 
 def _unlink(run: Run, link: Link, seen: Mapping[Side, Seen], reason: str) -> None:
-    """The link ends. A record that is still there is set aside for good: it is no new one."""
+    """The link ends. A record that is still there is set aside for good: it is no new one. So that is a part of the
+    plan: what the guard holds, people may yet take back in the app."""
     dead = {side for side in SIDES if _gone(seen[side])}
-    end_link(run, link, {side: "tombstone" if side in dead else "retired" for side in SIDES}, reason)
+    kinds = {side: "tombstone" if side in dead else "retired" for side in SIDES}
+    if len(dead) < len(SIDES):
+        run.to_end[link.id] = (kinds, reason)
+        return
+    end_link(run, link, kinds, reason)
     run.counts["unlinked"] += 1
 
 

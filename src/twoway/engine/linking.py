@@ -34,6 +34,18 @@ def end_link(
             store.observations.forget(pair.id, side, link.ids[side])
 
 
+def end_links(run: Run) -> None:
+    """Links that end by a plan which the guard has passed."""
+    ending = list(run.to_end.items())
+    run.to_end.clear()
+    for at in range(0, len(ending), run.pair.tuning.window):
+        with run.commit("unlink"):
+            for number, (kinds, reason) in ending[at : at + run.pair.tuning.window]:
+                if link := run.store.links.get(number):
+                    end_link(run, link, kinds, reason)
+                    run.counts["unlinked"] += 1
+
+
 def _forget_dead(run: Run, side: Side, record_id: str) -> None:
     """The record is no more; one that was seen to live, perhaps since, is asked for once more."""
     store, pair = run.store, run.pair

@@ -80,6 +80,8 @@ class Run:
     allowance: Totals | None = None
     ahead: bool = False
     """Something is staged that was decided before all was read."""
+    to_end: dict[int, tuple[Mapping[Side, str], str]] = field(default_factory=dict)
+    """The links that are to end, of which a record lives on: the marks for their records, and why."""
     again: bool = False
     """Something that was written turned out to be otherwise than decided: decide once more."""
 
