@@ -1,17 +1,18 @@
 """Writes of which the answer was lost, or is not that of the write: told from what people did meanwhile."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.engine.found import ANN, Loses, cycles, linked, undo
-from twoway.core.model import Kind, Receipt, Side, Write
+from twoway.core.model import Fetched, Kind, Receipt, Side, Write
 from twoway.core.rules import OnDelete, OnLeave
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine.app import App
 from twoway.engine.run import Tuning
+from twoway.sdk.errors import TryLater
 from twoway.testing.memory import Manner, MemoryApp, MemoryConnector
 from twoway.testing.world import World, plain_spec
 
@@ -136,6 +137,54 @@ def test_our_own_undo_of_a_create_that_is_sent_twice_is_no_deletion_by_a_person(
     assert world.right.live() == {}
     cycles(world, 4)
     assert list(world.left.live()) == ["here-1"]
+
+
+class RefusesOnce(MemoryConnector):
+    """Refuses the first update of a name, as of a version that is past: since something on the way had sent it before,
+    or since somebody has edited another field just then. Then the app may read nothing by id for a while."""
+
+    def __init__(self, app: MemoryApp, *, edited: bool, reads: bool) -> None:
+        super().__init__(app)
+        self._edited, self._reads, self._refused = edited, reads, False
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        if self._refused:
+            return await super().apply(writes)
+        self._refused = True
+        if self._edited:
+            self.app.human_update("there-1", phone="9")
+        else:
+            await super().apply(writes)
+        return await super().apply(writes)
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        if self._refused and not self._reads:
+            self._reads = True
+            raise TryLater("out of reach")
+        return await super().fetch(ids)
+
+
+@pytest.mark.parametrize(
+    ("edited", "reads", "told", "outcome"),
+    [
+        pytest.param(False, False, True, "unknown", id="it landed, and nothing is read"),
+        pytest.param(False, True, False, "unknown", id="it landed, in a form that nobody foretold"),
+        pytest.param(False, True, True, "done", id="it landed"),
+        pytest.param(True, True, True, "never", id="somebody edited"),
+    ],
+)
+def test_of_a_write_that_may_have_landed_the_history_does_not_say_that_it_never_did(
+    edited: bool, reads: bool, told: bool, outcome: str
+) -> None:
+    shaped = Manner(stores=lambda _, value: value.rstrip("+") if isinstance(value, str) else value, declares_form=told)
+    world = World(manners={Side.RIGHT: shaped})
+    linked(world)
+    app = App(RefusesOnce(world.right, edited=edited, reads=reads), "there", Side.RIGHT, world.clock, lambda _: None)
+    world.pair = replace(world.pair, apps={**world.pair.apps, Side.RIGHT: app})
+    world.left.human_update("here-1", name="Anna+")
+    cycles(world, 1)
+    first = world.store.operations.history(side=Side.RIGHT, field="name")[-1]
+    assert (first.old, first.state) == ("Ann", outcome)
 
 
 @pytest.mark.parametrize("policy", [OnDelete.DELETE, OnDelete.IGNORE])

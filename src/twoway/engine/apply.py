@@ -5,7 +5,7 @@ one commit stores what became of it. Dying between the two leaves operations tha
 looked up before anything is sent again.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from math import ceil
 from typing import Final
 
@@ -79,9 +79,9 @@ async def _batch(run: Run, side: Side, batch: Sequence[StagedOperation]) -> None
         run.store.operations.rewrite(narrowed)
         run.store.operations.sent([operation.id for operation in sent], run.now)
     answers, error = await _send(run, side, [writes[operation.id] for operation in sent])
-    answers = await _moved_by_itself(run, side, sent, answers)
+    answers, doubtful = await _moved_by_itself(run, side, sent, answers)
     with run.commit("receipts"):
-        receipts.store(run, zip(sent, answers, strict=True))
+        receipts.store(run, zip(sent, answers, strict=True), doubtful)
     if error is not None:
         raise error
 
@@ -99,27 +99,41 @@ async def _send(run: Run, side: Side, writes: Sequence[Write]) -> tuple[Sequence
 
 async def _moved_by_itself(
     run: Run, side: Side, sent: Sequence[StagedOperation], answers: Sequence[Receipt]
-) -> Sequence[Receipt]:
+) -> tuple[Sequence[Receipt], Collection[int]]:
     """Of the updates that are told to have come too late, those that took effect all the same: a request that is sent
-    twice on its way finds at its second coming what the first one made."""
+    twice on its way finds at its second coming what the first one made. And those of which that cannot be told."""
     moved = {
-        operation.record_id
+        operation.record_id: operation
         for operation, answer in zip(sent, answers, strict=True)
         if answer.outcome is Outcome.MOVED and operation.edit.kind is Kind.UPDATE and operation.record_id is not None
     }
     if not moved:
-        return answers
+        return answers, ()
     try:
         found = await run.app(side).fetch(moved)
     except ConnectorError:
         # Then it is read before it is decided again.
-        return answers
-    return [
-        Receipt.done(operation.record_id)
-        if operation.record_id in moved and receipts.holds(run, operation, found[operation.record_id]) is not None
-        else answer
-        for operation, answer in zip(sent, answers, strict=True)
+        return answers, [operation.id for operation in moved.values()]
+    landed = {one for one, operation in moved.items() if receipts.holds(run, operation, found[one]) is not None}
+    doubtful = [
+        operation.id
+        for one, operation in moved.items()
+        if one not in landed and _may_be_its_form(run, operation, found[one])
     ]
+    return [
+        Receipt.done(operation.record_id) if operation.record_id in landed else answer
+        for operation, answer in zip(sent, answers, strict=True)
+    ], doubtful
+
+
+def _may_be_its_form(run: Run, operation: StagedOperation, answer: Fetched) -> bool:
+    """Whether a record may hold what the app made of a write, in a form that its connector cannot foretell."""
+    if not isinstance(answer, Record):
+        return False
+    mapping, rewrites = run.mapping(operation.side), run.app(operation.side).capabilities.rewrites
+    decoded = mapping.decode(answer.values)
+    other = [name for name, value in operation.edit.expect.items() if _differs(decoded, name, value)]
+    return any(not rewrites.isdisjoint(mapping.app_fields(name)) for name in other)
 
 
 # -- the last look before a write

@@ -5,7 +5,7 @@ moves a base: its own answer, a read at the version it produced, or the form in 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from twoway.core.model import Fetched, Kind, Outcome, Receipt, Record, Side, Values
 from twoway.core.plan import State
@@ -20,8 +20,9 @@ from twoway.state.operations import Staging
 from twoway.state.rows import StagedOperation
 
 
-def store(run: Run, answered: Iterable[tuple[StagedOperation, Receipt]]) -> None:
-    """Store what became of a batch of writes to one side: first what took effect, all of it together."""
+def store(run: Run, answered: Iterable[tuple[StagedOperation, Receipt]], doubtful: Collection[int] = ()) -> None:
+    """Store what became of a batch of writes to one side: first what took effect, all of it together. `doubtful` are
+    operations that were told to have come too late, and may have taken effect all the same."""
     done: list[tuple[StagedOperation, Receipt]] = []
     rest: list[tuple[StagedOperation, Receipt]] = []
     for operation, receipt in answered:
@@ -29,10 +30,10 @@ def store(run: Run, answered: Iterable[tuple[StagedOperation, Receipt]]) -> None
         (done if receipt.outcome is Outcome.DONE and named else rest).append((operation, receipt))
     _done(run, done)
     for operation, receipt in rest:
-        _not_done(run, operation, receipt)
+        _not_done(run, operation, receipt, in_doubt=operation.id in doubtful)
 
 
-def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
+def _not_done(run: Run, operation: StagedOperation, receipt: Receipt, *, in_doubt: bool) -> None:
     match receipt.outcome:
         case Outcome.DONE:
             # Made, and it does not tell under which id.
@@ -53,7 +54,7 @@ def _not_done(run: Run, operation: StagedOperation, receipt: Receipt) -> None:
         case Outcome.MOVED | Outcome.GONE:
             if operation.record_id is not None:
                 look_again(run, operation.side, [operation.record_id])
-            supersede(run, operation, "the record to be written has changed since it was read")
+            supersede(run, operation, "the record to be written has changed since it was read", in_doubt=in_doubt)
         case Outcome.REFUSED:
             refuse(run, operation, receipt.why or "the app refused it", receipt.field)
         case Outcome.LATER:
@@ -88,9 +89,11 @@ def anew(operation: StagedOperation) -> Staging:
     )
 
 
-def _close_undone(run: Run, operation: StagedOperation, state: State, reason: str | None) -> None:
+def _close_undone(
+    run: Run, operation: StagedOperation, state: State, reason: str | None, *, in_doubt: bool = False
+) -> None:
     """What it was to carry over stays observed, also if the write to the link's other side is done later."""
-    run.store.operations.close([operation.id], state, run.now, reason)
+    run.store.operations.close([operation.id], state, run.now, reason, in_doubt=in_doubt)
     if operation.link is None or not run.store.operations.live_on_link(operation.link):
         return
     rev = run.store.observations.next_rev()
@@ -99,9 +102,9 @@ def _close_undone(run: Run, operation: StagedOperation, state: State, reason: st
             run.store.observations.look_again(run.pair.id, side, [record_id], run.now, rev)
 
 
-def supersede(run: Run, operation: StagedOperation, reason: str) -> None:
+def supersede(run: Run, operation: StagedOperation, reason: str, *, in_doubt: bool = False) -> None:
     """It was not sent, or did not take effect: decide again, but not for ever. An undo is decided once."""
-    _close_undone(run, operation, State.SUPERSEDED, reason)
+    _close_undone(run, operation, State.SUPERSEDED, reason, in_doubt=in_doubt)
     run.counts["superseded" if operation.undoes is None else "left_alone"] += 1
     run.again = True
     give_up_in_time(run, operation, reason)

@@ -33,8 +33,8 @@ from twoway.testing.planted_ways import (
 Ready = list[tuple[StagedOperation, Record | None]]
 
 
-def forgets(before: Any, run: Run, operation: StagedOperation, *more: Any) -> None:
-    before(run, operation, *more)
+def forgets(before: Any, run: Run, operation: StagedOperation, *more: Any, **how: Any) -> None:
+    before(run, operation, *more, **how)
     for side, record in ((operation.side, operation.record_id), (operation.side.other, operation.counterpart_id)):
         if record is not None:
             run.store.observations.forget(run.pair.id, side, record)
