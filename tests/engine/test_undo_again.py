@@ -193,3 +193,31 @@ def test_what_the_cycle_sent_is_named_no_longer_once_its_answer_is_known() -> No
     cycles(world, 3, after=15)
     plan = plan_undo(world.pair, world.store, number)
     assert ([one.edit.changed for one in plan.staging], plan.left_alone) == ([{"name": "Ann"}], ())
+
+
+@pytest.mark.parametrize("receipt", [ReceiptShape.RECORD, ReceiptShape.VERSION])
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_apps_own_form_of_a_value_that_it_was_sent_is_no_persons_edit(receipt: ReceiptShape, edited: bool) -> None:
+    """Also where the app tells it only when the record is read again."""
+    shaped = Manner(
+        stores=lambda _, value: value.rstrip("+") if isinstance(value, str) else value,
+        declares_form=False,
+        receipt=receipt,
+    )
+    world = World(manners={Side.RIGHT: shaped})
+    linked(world)
+    world.left.human_update("here-1", name="Anna+")
+    cycles(world, 1)
+    number = _last(world)
+    cycles(world, 2)
+    (told,) = world.store.operations.history(side=Side.RIGHT, field="name")
+    assert (told.old, told.new) == ("Ann", "Anna")
+    if edited:
+        world.right.human_update("there-1", name="Mended")
+        cycles(world, 1)
+    plan = plan_undo(world.pair, world.store, number)
+    assert plan.left_alone == (("there:there-1 name: changed since",) if edited else ())
+    undo(world, number)
+    cycles(world, 3)
+    assert world.right.live()["there-1"]["name"] == ("Mended" if edited else "Ann")
+    assert world.left.live()["here-1"]["name"] == ("Mended" if edited else "Anna+")

@@ -15,7 +15,7 @@ from twoway.core.reconcile import Action, Decision, Edit, creation, reconcile
 from twoway.core.resolve import DECIDED, DRIFT, Verdict
 from twoway.engine.linking import OUT_OF_SCOPE, end_link, move_without_base, records_of
 from twoway.engine.run import Run
-from twoway.engine.settle import is_our_own
+from twoway.engine.settle import is_our_own, note_forms
 from twoway.engine.spelling import spelt
 from twoway.ports import ReceiptShape
 from twoway.state.attention import UNREADABLE, Parking
@@ -203,6 +203,7 @@ def carry_out(run: Run, pending: Pending, seen: Mapping[Side, Seen], decision: D
         bases |= {side: {**bases[side], **moved} for side, moved in decision.bases.items()}
     if any(bases[side] is not link.bases[side] and bases[side] != link.bases[side] for side in SIDES):
         decided.bases.append((link.id, bases))
+        note_forms(run, link, seen)
     if any(edit.kind is Kind.CREATE for edit in decision.edits):
         decided.store()
         if _is_there_already(run, pending, decision):

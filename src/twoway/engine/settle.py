@@ -6,6 +6,7 @@ Worked off a batch at a time, each statement once for all of it, and always with
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from twoway.core.diff import Seen
 from twoway.core.mapping import Decoded
 from twoway.core.model import SIDES, Side, Value, Values
 from twoway.core.reconcile import LEFT_SCOPE, moved_bases
@@ -51,6 +52,15 @@ def _form(operation: StagedOperation, stored: Values) -> Values:
     of it."""
     changed = operation.edit.changed
     return {} if stored is changed else {name: value for name, value in stored.items() if value != changed.get(name)}
+
+
+def note_forms(run: Run, link: Link, seen: Mapping[Side, Seen]) -> None:
+    """The same, where it was not known before the record was read at the very version that our last write made."""
+    for side in SIDES:
+        before, now = link.bases[side], seen[side].base
+        forms = {} if now is before else {name: value for name, value in now.items() if before.get(name) != value}
+        if forms:
+            run.store.operations.formed(run.pair.id, side, link.ids[side], forms)
 
 
 # -- creates

@@ -384,6 +384,18 @@ class Operations:
         """What the app made of what these sent it, in the fields in which that is something else."""
         self._db.many("UPDATE operation SET stored = ? WHERE id = ?", [(dumps(values), one) for one, values in rows])
 
+    def formed(self, pair: int, side: Side, record_id: str, forms: Values) -> None:
+        """The same of the last update of a record, as far as it wrote these fields."""
+        rows = self._db.run(
+            f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.side = ? AND p.record_id = ? "
+            "AND p.sent_at IS NOT NULL AND p.kind <> 'create' AND p.kind = 'update' AND p.state = 'done' "
+            "ORDER BY p.id DESC LIMIT 1",
+            (pair, side.value, record_id),
+        )
+        for last in map(operation_row, rows.fetchall()):
+            told = {name: value for name, value in forms.items() if name in last.edit.changed}
+            self.stored([(last.id, {**last.stored, **told})])
+
     # -- history
 
     def history(
