@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.mappings import field, mapping
 from twoway.core.match import Holder, Proposal, Slots, Standing, propose
 from twoway.core.model import Side
 
@@ -148,3 +149,18 @@ def test_a_key_that_is_not_unique_is_never_guessed_at() -> None:
             assert sorted(other.id for other, theirs in world.items() if theirs[proposal.slot] == key) == sorted(
                 (one.id, proposal.match)
             )
+
+
+def test_what_cannot_be_read_is_no_blank_key() -> None:
+    both = mapping(
+        field("email", type="email"),
+        field("name"),
+        field("phone", type="phone", region="US"),
+        match=(("email",), ("name", "phone")),
+    )
+    why = {"phone": "not a phone number"}
+    assert both.left.unread_key({}, {}) is None, "there is nothing to recognise it by"
+    assert both.left.unread_key({}, {"other": "why"}) is None
+    assert both.left.unread_key({"email": None, "name": "Ada"}, why) == "phone"
+    assert both.left.unread_key({"email": "ada@example.com"}, why) is None, "an earlier key says who it is"
+    assert both.left.unread_key({"name": "Ada", "phone": "+12125550100"}, {"email": "why"}) == "email"

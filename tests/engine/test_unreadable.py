@@ -168,3 +168,50 @@ def test_a_scope_that_cannot_be_read_is_not_left(manner: Manner) -> None:
     cycles(world, 3)
     assert world.left.live()["here-1"]["name"] == "Anna"
     assert _parked(world) == [("here-1", "unreadable", "stage")]
+
+
+def _by_address(match: tuple[tuple[str, ...], ...]) -> World:
+    spec = plain_spec()
+    fields = tuple(replace(one, type="email") if one.name == "email" else one for one in spec.fields)
+    return World(replace(spec, fields=fields, match=match))
+
+
+def _is_linked(world: World) -> bool:
+    link = world.store.links.of(1, Side.LEFT, "here-1")
+    return link is not None and link.ids[Side.RIGHT] == "there-1"
+
+
+def test_who_cannot_be_recognised_is_not_new() -> None:
+    """Otherwise whoever is in both apps with an address that cannot be read would be doubled in both."""
+    world = _by_address((("email",),))
+    odd = {**ANN, "email": "a..b@carrier.example"}
+    world.left.human_create(**odd)
+    world.right.human_create(**odd)
+    cycles(world, 3)
+    assert (len(world.left.live()), len(world.right.live())) == (1, 1)
+    assert _parked(world) == [("here-1", "unreadable", "email"), ("there-1", "unreadable", "email")]
+    assert {row.reason for row in world.store.attention.parked()} == {
+        f"not an e-mail address; it cannot be told whether {app} has this record already" for app in ("here", "there")
+    }
+    world.left.human_update("here-1", email="ann@example.org")
+    world.right.human_update("there-1", email="ann@example.org")
+    cycles(world, 3)
+    assert (len(world.left.live()), len(world.right.live())) == (1, 1)
+    assert _is_linked(world)
+    assert _parked(world) == []
+
+
+def test_another_key_recognises_whom_the_first_one_cannot() -> None:
+    world = _by_address((("email",), ("name",)))
+    odd = {**ANN, "email": "a..b@carrier.example"}
+    world.left.human_create(**odd)
+    world.right.human_create(**odd)
+    cycles(world, 3)
+    assert _is_linked(world)
+
+
+def test_who_is_told_apart_by_an_earlier_key_is_new_whatever_the_later_ones_hold() -> None:
+    world = _by_address((("name",), ("email",)))
+    world.left.human_create(**{**ANN, "email": "a..b@carrier.example"})
+    cycles(world, 3)
+    assert list(world.right.live().values()) == [{"name": ANN["name"], "phone": ANN["phone"]}]

@@ -55,6 +55,7 @@ class SideMapping:
         "_codecs",
         "_folds",
         "_kept",
+        "_match",
         "_others",
         "_plain",
         "_scope",
@@ -101,6 +102,7 @@ class SideMapping:
         self._sent_as_is = {name: one.accessor.apps[0] for name, one in plain.items() if one.write is as_it_is}
         self._kept = frozenset(name for name, _ in self._texts if name in self._sent_as_is)
         self._whole = frozenset(name for name, codec in codecs.items() if codec.accessor.whole)
+        self._match = match
         self._folds = tuple(tuple((name, fold) for name in key if (fold := kinds[name].fold)) for key in match)
 
     def decode(self, values: RawValues) -> Decoded:
@@ -237,6 +239,19 @@ class SideMapping:
             texts = [fold(value) for name, fold in key if (value := values.get(name)) is not None]
             found.append(_hash_of(texts) if len(texts) == len(key) and all(texts) else None)
         return tuple(found)
+
+    def unread_key(self, values: Values, problems: abc.Mapping[str, str]) -> str | None:
+        """The field that keeps a record from being recognised: it cannot be read, and no earlier key is there.
+
+        Unlike a blank it does not say that there is nothing to recognise the record by.
+        """
+        if not problems:
+            return None
+        for key, found in zip(self._match, self.keys(values), strict=True):
+            unread = [name for name in key if name in problems]
+            if unread or found is not None:
+                return unread[0] if unread else None
+        return None
 
     def field_times(self, record: Record) -> dict[str, Instant]:
         """For each canonical field whose time the app tells, the newest time of the app's fields that hold it."""

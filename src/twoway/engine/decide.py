@@ -403,6 +403,10 @@ def _propose(run: Run, row: Observation, proposal: Proposal, decided: Decided) -
         _park_unlinked(run, row, "duplicate", f"{key} is not unique: also in {others}", key)
     elif not pair.mapping.rules.create[row.side.other]:
         _leave_out(run, row, f"records are not created in {run.app(row.side.other).account}")
+    elif unread := run.mapping(row.side).unread_key(row.values, row.problems):
+        opposite = run.app(row.side.other).account
+        why = f"{row.problems[unread]}; it cannot be told whether {opposite} has this record already"
+        _park_unlinked(run, row, UNREADABLE, why, unread)
     else:
         _note_problems(run, [row], decided)
         target = row.side.other
