@@ -86,7 +86,7 @@ def _beside_others(spec: FieldSpec, side: Side, location: Location, accessor: Ac
     choices = choices_on(spec, side)
     if spec.type != "set" or choices is None or spec.unknown_choice != "ignore":
         return accessor
-    return Kept(accessor, location.delimiter, frozenset(word(raw) for raw in choices.values()))
+    return Kept(accessor, location.delimiter, frozenset(spelling(raw) for raw in choices.values()))
 
 
 def _then(parse: Read, change: Change, again: Read) -> Read:
@@ -129,48 +129,60 @@ def _form(spec: FieldSpec, side: Side, location: Location, problems: list[SpecPr
     return _listed(location.delimiter, single) if location.delimiter or single else None
 
 
-def choices_of(spec: FieldSpec) -> tuple[str, ...] | None:
-    """The canonical values of a field with a closed list, in the file's order; `None` where it is open."""
+def spelling(raw: Raw) -> str:
+    """How a value of a closed list is recognised: neither spaces around it count nor how its accents are composed.
+
+    Raises `Invalid` for what is no single value.
+    """
+    return word(raw).strip()
+
+
+def _keys(spec: FieldSpec) -> Mapping[str, str] | None:
+    """The canonical values of a closed list, in the file's order, and each as the file spells it."""
     for choices in (spec.choices, *(one.choices for one in (spec.left, spec.right) if one is not None)):
         if choices is not None:
-            return tuple(str(key) for key in choices)
+            return {spelling(key): str(key) for key in choices}
     return None
+
+
+def choices_of(spec: FieldSpec) -> tuple[str, ...] | None:
+    """The canonical values of a field with a closed list, in the file's order; `None` where it is open."""
+    keys = _keys(spec)
+    return None if keys is None else tuple(keys)
 
 
 def choices_on(spec: FieldSpec, side: Side) -> Mapping[str, Raw] | None:
     """A field's closed list on a side where it lives, as canonical value → raw value; `None` where it is open."""
-    location, keys = spec.location(side), choices_of(spec)
-    if location is not None and location.choices is not None:
-        return location.choices
-    if spec.choices is not None and side is Side.RIGHT:
-        return spec.choices
-    return None if keys is None else {key: key for key in keys}
+    location = spec.location(side)
+    named = location.choices if location is not None else None
+    if named is None and side is Side.RIGHT:
+        named = spec.choices
+    return _keys(spec) if named is None else {spelling(key): raw for key, raw in named.items()}
 
 
 def _choices(choices: Mapping[str, Raw], unknown: str) -> tuple[Read, Write]:
     """A side's own spelling of a closed list. Another value is refused, overlooked or passed on as it is."""
-    by_raw = {word(raw): str(key) for key, raw in choices.items()}
-    by_key = {str(key): raw for key, raw in choices.items()}
+    by_raw = {spelling(raw): key for key, raw in choices.items()}
 
     def read(raw: Raw) -> Any:
         if raw in BLANKS:
             return None
-        text = word(raw).strip()
+        text = spelling(raw)
         if not text:
             return None
         if text in by_raw:
             return by_raw[text]
         if unknown == "ignore":
             return ABSENT
-        if unknown == "keep" and text not in by_key:
+        if unknown == "keep" and text not in choices:
             return text
         raise Invalid("a value that `choices` does not name (add it there, or set `unknown_choice`)")
 
     def write(value: Value) -> Raw:
         if value is None:
             return None
-        if value in by_key:
-            return by_key[str(value)]
+        if value in choices:
+            return choices[str(value)]
         if unknown == "keep" and value not in by_raw:
             return value
         raise Invalid("a value that `choices` does not name (add it there, or set `unknown_choice`)")
@@ -201,13 +213,14 @@ def _listed(delimiter: str | None, single: tuple[Read, Write] | None) -> tuple[R
 
 
 def _consent(location: Location) -> tuple[Read, Write]:
-    """Whoever is not among `opted_out` is in; a blank says nothing."""
-    out_words = {word(raw) for raw in location.opted_out}
+    """Whoever is not among `opted_out` is in; a blank says nothing. No case and no space makes a yes of a no."""
+    out_words = {spelling(raw).casefold() for raw in location.opted_out}
 
     def read(raw: Raw) -> Value:
-        if raw in BLANKS:
+        text = "" if raw in BLANKS else spelling(raw).casefold()
+        if not text:
             return None
-        return "out" if word(raw) in out_words else "in"
+        return "out" if text in out_words else "in"
 
     def write(value: Value) -> Raw:
         if value == "out":

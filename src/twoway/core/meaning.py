@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from twoway.core.codec import choices_on
+from twoway.core.codec import choices_on, spelling
 from twoway.core.model import NOTHING, Side
 from twoway.core.spec import FieldSpec
 from twoway.core.transforms import Accessor, Joined, Kept
@@ -43,7 +43,7 @@ def meaning(spec: FieldSpec, side: Side, accessor: Accessor) -> Meaning:
     location = spec.location(side)
     assert location is not None  # noqa: S101 - its accessor was compiled from it
     choices = choices_on(spec, side)
-    words = {} if choices is None else {word(raw): str(key) for key, raw in choices.items()}
+    words = {} if choices is None else {spelling(raw): key for key, raw in choices.items()}
     # What `keep` reads as it stands is read otherwise once the list names it.
     kept = words if spec.unknown_choice == "keep" else {}
     told = (

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from twoway.core.codec import choices_of
+from twoway.core.codec import choices_of, spelling
 from twoway.core.model import Raw, Side
-from twoway.core.raw import Invalid
+from twoway.core.raw import BLANKS, Invalid
 from twoway.core.rules import Direction, Policy
 from twoway.core.spec import CASES, SPLITS, UNKNOWN_CHOICES, FieldSpec, Location, MappingSpec, SpecProblem
 from twoway.core.transforms import Path, Plain, compile_path
-from twoway.core.types import RESOLUTIONS, TYPES, make_type, word
+from twoway.core.types import RESOLUTIONS, TYPES, make_type
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 _TEXTS: Final = frozenset({"string", "text"})
@@ -154,13 +154,25 @@ def _consent_problems(here: tuple[str, ...], location: Location) -> Iterator[Spe
     if not location.opted_out:
         yield SpecProblem(here, "a consent needs `opted_out`: the values that mean no, the one to write first")
         return
-    try:
-        words = [word(raw) for raw in (*location.opted_out, location.opted_in) if raw is not None]
-    except Invalid as error:
-        yield SpecProblem((*here, "opted_out"), error.why)
-        return
-    if location.opted_in is not None and words[-1] in words[:-1]:
+    said: dict[str, set[str]] = {"opted_out": set(), "opted_in": set()}
+    for option, raw in (
+        *(("opted_out", one) for one in location.opted_out),
+        *(("opted_in", one) for one in (location.opted_in,) if one is not None),
+    ):
+        try:
+            said[option].add(_spelled(raw).casefold())
+        except Invalid as error:
+            yield SpecProblem((*here, option), error.why)
+    if said["opted_in"] & said["opted_out"]:
         yield SpecProblem((*here, "opted_in"), "is also named in `opted_out`")
+
+
+def _spelled(raw: Raw) -> str:
+    """How a value of a closed list is recognised. Raises `Invalid` for what no app can be told by."""
+    text = "" if raw in BLANKS else spelling(raw)
+    if not text:
+        raise Invalid("a blank says nothing, and stands for no value: name what the app writes, or leave it out")
+    return text
 
 
 def _direction_problems(spec: FieldSpec) -> Iterator[SpecProblem]:
@@ -191,13 +203,16 @@ def _choice_problems(spec: FieldSpec) -> Iterator[SpecProblem]:
         if not choices:
             yield SpecProblem(where, "is empty; name each value, such as `{ lead: Lead }`")
         try:
-            raws = [word(raw) for raw in choices.values()]
+            raws = [_spelled(raw) for raw in choices.values()]
+            named = [_spelled(key) for key in choices]
         except Invalid as error:
             yield SpecProblem(where, error.why)
             continue
         if len(set(raws)) < len(raws):
             yield SpecProblem(where, "two choices have the same value, which could not be read back; make them unique")
-        if {str(key) for key in choices} != keys:
+        if len(set(named)) < len(named):
+            yield SpecProblem(where, "two choices have the same name but for spaces; make them unique")
+        if set(named) != keys:
             yield SpecProblem(where, f"must name the same values as the other side: {', '.join(sorted(keys))}")
 
 
