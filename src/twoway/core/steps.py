@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twoway.core.model import Value
+from twoway.core.raw import Invalid
 from twoway.core.spec import Step
+from twoway.core.types import nfc, word
 
 Change = Callable[[Value], Value]
 
@@ -27,7 +29,7 @@ def each(change: Callable[[str], str]) -> Change:
 def _text(argument: Any) -> str:
     if not isinstance(argument, str) or not argument:
         raise ValueError("takes a text, such as `{ prefix: CRM- }`")
-    return argument
+    return nfc(argument)
 
 
 def _prefix(argument: Any) -> Change:
@@ -49,7 +51,13 @@ def _truncate(argument: Any) -> Change:
 def _words(argument: Any) -> dict[str, str]:
     if not isinstance(argument, Mapping) or not argument:
         raise ValueError("takes a table of texts, such as `{ map: { Dr: Doctor } }`")
-    return {str(old): str(new) for old, new in argument.items()}
+    try:
+        words = {word(old): word(new) for old, new in argument.items()}
+    except Invalid:
+        raise ValueError('takes single values on both sides of the colon; "" stands for nothing') from None
+    if "" in words:
+        raise ValueError("takes no empty text to look for; `default` is for records that have none")
+    return words
 
 
 def _map(argument: Any) -> Change:
