@@ -1,12 +1,13 @@
 """Closed lists and opt-outs: what the file spells is recognised in the app, however the app spells it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.core.mappings import at, complaints, field, mapping
 from twoway.core.model import Raw
-from twoway.core.spec import FieldSpec
+from twoway.core.spec import FieldSpec, Step
 
 OUT: dict[str, Any] = {"opted_out": ("no",)}
 COMPOSED, TAKEN_APART = "\u00e9t\u00e9", "e\u0301te\u0301"
@@ -70,3 +71,36 @@ def test_two_choices_that_differ_by_a_space_are_one() -> None:
 def test_yes_and_no_that_differ_by_their_case_are_one() -> None:
     one = field("a", at("x", opted_out=("no", "Never"), opted_in="never "), at("y", **OUT), type="consent")
     assert complaints(one) == ["fields.a.left.opted_in: is also named in `opted_out`"]
+
+
+STRAYS: list[tuple[str, FieldSpec, str]] = [
+    (
+        "another case",
+        field("a", choices={"lead": "Lead"}, type="choice", to_right=(Step("upper"),)),
+        "fields.a.to_right: makes 'LEAD' of 'lead', which `choices` does not name; valid: lead",
+    ),
+    (
+        "a default",
+        field("a", choices={"lead": "Lead"}, type="choice", to_left=(Step("default", "unknown"),)),
+        "fields.a.to_left: makes 'unknown' of a blank, which `choices` does not name; valid: lead",
+    ),
+    (
+        "an element",
+        field("a", choices={"a": "A", "b": "B"}, type="set", to_right=(Step("map", {"b": "c"}),)),
+        "fields.a.to_right: makes 'c' of 'b', which `choices` does not name; valid: a, b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("why", "one", "told"), STRAYS, ids=[one[0] for one in STRAYS])
+def test_a_step_does_not_lead_out_of_the_list(why: str, one: FieldSpec, told: str) -> None:
+    assert complaints(one) == [told], why
+    assert complaints(replace(one, unknown_choice="keep")) == []
+
+
+def test_a_step_leads_from_one_choice_to_another() -> None:
+    steps = (Step("map", {"won": "lead"}), Step("default", "lead"))
+    one = field("a", choices={"lead": "Lead", "won": "Won"}, type="choice", to_right=steps)
+    both = mapping(one)
+    found = [both.left.decode({"a": raw}).values for raw in ("won", None, "lead")]
+    assert [both.right.encode(values, None) for values in found] == [{"a": "Lead"}] * 3

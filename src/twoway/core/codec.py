@@ -4,7 +4,7 @@ Reading runs: accessor → the side's form (`format`, `delimiter`, `choices`, `o
 form (`trim`, `case`, joined words) → one-way steps. Writing runs the other way, without the normal form.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ def compile_field(
     steps = {name: _steps(spec, name, problems) for name in ("to_left", "to_right")}
     if accessor is None or len(problems) > before:
         return None
+    problems += _strays(spec, kind, steps)
     accessor = _beside_others(spec, side, location, accessor)
     parse, render = _with_form(kind, form)
     normal = _normal_form(spec)
@@ -253,6 +254,22 @@ def _normal_form(spec: FieldSpec) -> Change | None:
 
 def _settler(separator: str) -> Callable[[str], str]:
     return lambda text: settle(text, separator)
+
+
+def _strays(spec: FieldSpec, kind: ValueType, steps: Mapping[str, list[Change]]) -> Iterator[SpecProblem]:
+    """The steps that make of a choice, or of a blank, what the list does not name: it could never be written."""
+    keys = choices_of(spec)
+    if keys is None or spec.unknown_choice == "keep":
+        return
+    for name, changes in steps.items():
+        for key in (None, *keys):
+            value: Any = [key] if key is not None and spec.type == "set" else key
+            for change in changes:
+                value = kind.parse(change(value))
+            stray = [one for one in (value if isinstance(value, list) else [value]) if one not in {None, *keys}]
+            if stray:
+                what = f"makes {stray[0]!r} of {'a blank' if key is None else repr(key)}, which `choices` does not name"
+                yield SpecProblem(("fields", spec.name, name), f"{what}; valid: {', '.join(keys)}")
 
 
 def _steps(spec: FieldSpec, name: str, problems: list[SpecProblem]) -> list[Change]:
