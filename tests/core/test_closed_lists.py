@@ -7,6 +7,7 @@ import pytest
 
 from tests.core.mappings import at, complaints, field, mapping
 from twoway.core.model import Raw
+from twoway.core.raw import Invalid
 from twoway.core.spec import FieldSpec, Step
 
 OUT: dict[str, Any] = {"opted_out": ("no",)}
@@ -104,3 +105,18 @@ def test_a_step_leads_from_one_choice_to_another() -> None:
     both = mapping(one)
     found = [both.left.decode({"a": raw}).values for raw in ("won", None, "lead")]
     assert [both.right.encode(values, None) for values in found] == [{"a": "Lead"}] * 3
+
+
+def test_elements_that_would_be_read_back_otherwise_are_not_written() -> None:
+    both = mapping(field("a", at("a", delimiter="||"), type="set"))
+    with pytest.raises(Invalid, match="an element holds the delimiter"):
+        both.left.encode({"a": ["a|", "b"]}, None)
+    assert both.left.encode({"a": ["a", "b|"]}, None) == {"a": "a||b|"}
+    assert both.left.decode({"a": "a||b|"}).values == {"a": ["a", "b|"]}
+
+
+def test_a_choice_does_not_hold_the_delimiter() -> None:
+    one = field("a", at("a", delimiter=";"), choices={"a;b": "c", "d": 1}, type="set")
+    what = "is in the choice 'a;b', which would be read as two; valid: one that is in no choice"
+    assert complaints(one) == [f"fields.a.left.delimiter: {what}"]
+    assert complaints(field("a", "a", at("a", delimiter=";"), choices={"a;b": "c", "d": 1}, type="set")) == []

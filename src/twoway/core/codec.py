@@ -206,9 +206,12 @@ def _listed(delimiter: str | None, single: tuple[Read, Write] | None) -> tuple[R
         elements = value if single is None else [single[1](one) for one in value]
         if delimiter is None:
             return elements
-        if any(delimiter in word(one) for one in elements):
+        words = [word(one) for one in elements]
+        text = delimiter.join(words)
+        # One may hold the delimiter; or end, or begin, with a part of it.
+        if text.split(delimiter) != (words or [""]):
             raise Invalid(f"an element holds the delimiter {delimiter!r}, and would be read back as two")
-        return delimiter.join(word(one) for one in elements)
+        return text
 
     return read, write
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from twoway.core.codec import choices_of, spelling
+from twoway.core.codec import choices_of, choices_on, spelling
 from twoway.core.model import Raw, Side
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.rules import Direction, Policy
@@ -146,6 +146,11 @@ def _place_problems(spec: FieldSpec, side: Side, location: Location) -> Iterator
             yield SpecProblem((*here, option), _wrong_type(option, types, spec.type))
     if location.delimiter is not None and not location.delimiter.strip(" "):
         yield SpecProblem((*here, "delimiter"), "needs a character other than a space")
+    elif location.delimiter is not None:
+        for raw in (choices_on(spec, side) or {}).values():
+            if isinstance(raw, str) and location.delimiter in raw:
+                what = f"is in the choice {raw!r}, which would be read as two; valid: one that is in no choice"
+                yield SpecProblem((*here, "delimiter"), what)
     if spec.type == "consent":
         yield from _consent_problems(here, location)
 
