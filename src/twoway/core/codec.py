@@ -11,7 +11,7 @@ from typing import Any
 from twoway.core.model import Raw, Side, Value
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.spec import FieldSpec, Location, SpecProblem, Step
-from twoway.core.steps import Change, compile_step, each
+from twoway.core.steps import Change, compile_step, each, title
 from twoway.core.time_types import date_format
 from twoway.core.transforms import ABSENT, Accessor, Joined, Kept, compile_path, settle
 from twoway.core.types import ValueType, word
@@ -243,7 +243,7 @@ def _normal_form(spec: FieldSpec) -> Change | None:
     if spec.trim:
         changes.append(str.strip)
     if spec.case is not None:
-        changes.append({"lower": str.lower, "upper": str.upper, "title": str.title}[spec.case])
+        changes.append({"lower": str.lower, "upper": str.upper, "title": title}[spec.case])
     if not changes:
         return None
 

@@ -4,6 +4,7 @@ Unlike a transform a step need not be undone, so it may lose something (`truncat
 pure, and what it gives is read by the field's type once more.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -82,12 +83,25 @@ def _default(argument: Any) -> Change:
     return lambda value: argument if value is None else value
 
 
+_AFTER_MARK = re.compile("(?<=[\u0300-\u036f])[^\\W\\d_]")
+_LONE_AFTER_APOSTROPHE = re.compile(r"(?<=\w['\u2019])\w(?!\w)")
+
+
+def _lowered(found: re.Match[str]) -> str:
+    return found[0].lower()
+
+
+def title(text: str) -> str:
+    """Each word with a capital. `str.title` begins a word after each accent that stands alone, and makes "Levi'S"."""
+    return _LONE_AFTER_APOSTROPHE.sub(_lowered, _AFTER_MARK.sub(_lowered, text.title()))
+
+
 _PLAIN: Final[Mapping[str, Callable[[str], str]]] = {
     "trim": str.strip,
     "collapse": lambda text: " ".join(text.split()),
     "lower": str.lower,
     "upper": str.upper,
-    "title": str.title,
+    "title": title,
     "digits": lambda text: "".join(one for one in text if one.isdecimal()),
 }
 """The steps that take no argument."""
