@@ -87,6 +87,11 @@ WRONG: list[tuple[str, FieldSpec, str]] = [
         "a.left.join: `join` is for the types string, text, and this field is a `number`",
     ),
     (
+        "words between joined fields that the case rewrites",
+        field("a", at(join=("x", "y"), separator=" and "), "b", case="upper"),
+        "a.left.with: is not in upper case, by which it could not be found again",
+    ),
+    (
         "a delimiter of spaces",
         field("a", at("x", delimiter=" "), "b", type="set"),
         "a.left.delimiter: needs a character other than a space",

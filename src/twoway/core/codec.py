@@ -56,15 +56,16 @@ def compile_field(
         parse = _then(parse, normal, kind.parse)
     # A step on the way to one side is taken when the other side is read, so that both sides are compared in the form
     # of the side that receives; only where steps lead both ways does writing take the steps that lead back.
-    if side is Side.LEFT:
-        for step in steps["to_right"]:
-            parse = _then(parse, step, kind.parse)
-        if steps["to_right"]:
-            for step in reversed(steps["to_left"]):
-                render = _before(step, kind.parse, render)
-    elif not steps["to_right"]:
-        for step in steps["to_left"]:
-            parse = _then(parse, step, kind.parse)
+    to_right = bool(steps["to_right"])
+    taken = steps["to_right"] if side is Side.LEFT else [] if to_right else steps["to_left"]
+    for step in taken:
+        parse = _then(parse, step, kind.parse)
+    if taken and normal is not None:
+        # What a step adds is read on the other side, too, and there in the normal form.
+        parse = _then(parse, normal, kind.parse)
+    if side is Side.LEFT and to_right:
+        for step in reversed(steps["to_left"]):
+            render = _before(step, kind.parse, render)
     return FieldCodec(spec.name, accessor, parse, render)
 
 
@@ -243,7 +244,7 @@ def _normal_form(spec: FieldSpec) -> Change | None:
     if spec.trim:
         changes.append(str.strip)
     if spec.case is not None:
-        changes.append({"lower": str.lower, "upper": str.upper, "title": title}[spec.case])
+        changes.append(normal_case(spec.case))
     if not changes:
         return None
 
@@ -253,6 +254,11 @@ def _normal_form(spec: FieldSpec) -> Change | None:
         return text
 
     return each(changes[0] if len(changes) == 1 else apply)
+
+
+def normal_case(case: str) -> Callable[[str], str]:
+    """What brings a text to `case`, one of `twoway.core.spec.CASES`."""
+    return {"lower": str.lower, "upper": str.upper, "title": title}[case]
 
 
 def _settler(separator: str) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from twoway.core.codec import choices_of, choices_on, spelling
+from twoway.core.codec import choices_of, choices_on, normal_case, spelling
 from twoway.core.model import Raw, Side
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.rules import Direction, Policy
@@ -131,6 +131,8 @@ def _place_problems(spec: FieldSpec, side: Side, location: Location) -> Iterator
         yield SpecProblem((*here, "join"), "takes two different paths or more")
     if location.join and not location.separator:
         yield SpecProblem((*here, "with"), "needs at least one character, so that the text can be split again")
+    if location.join and spec.case in CASES and normal_case(spec.case)(location.separator) != location.separator:
+        yield SpecProblem((*here, "with"), f"is not in {spec.case} case, by which it could not be found again")
     if location.split not in SPLITS:
         yield SpecProblem((*here, "split"), f"valid: {', '.join(SPLITS)}")
     given = {
