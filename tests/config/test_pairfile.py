@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,22 @@ def test_words_that_are_truth_values_in_old_yaml_are_words(folder: Path) -> None
     )
     country = load_pair(folder / FILE).spec.fields[-1]
     assert country.choices == {"no": "NO", "on": "ON", "yes": "2024-01-02"}
+
+
+def _choices_of_lifecycle(file: Path) -> Mapping[str, object]:
+    return next(one.choices for one in load_pair(file).spec.fields if one.name == "lifecycle") or {}
+
+
+def test_a_number_that_is_too_long_for_one_is_an_id(folder: Path) -> None:
+    file = folder / "pairs" / "crm-news.yaml"
+    long = "99999999999999999999"
+    file.write_text(WHOLE.replace("Seven", long).replace("status: subscribed", f"list: -{long}, count: {2**63 - 1}"))
+    spec = load_pair(file).spec
+    assert _choices_of_lifecycle(file)["7"] == long
+    assert spec.right.on_create == {"list": f"-{long}", "count": 2**63 - 1}
+
+
+def test_a_character_in_two_escapes_is_one(folder: Path) -> None:
+    file = folder / "pairs" / "crm-news.yaml"
+    file.write_text(WHOLE.replace("7: Seven", '7: "\\uD83D\\uDE00"'))
+    assert _choices_of_lifecycle(file)["7"] == "\N{GRINNING FACE}"

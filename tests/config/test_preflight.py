@@ -254,3 +254,7 @@ def test_a_path_that_the_schema_turns_into_nonsense_is_refused_like_any_other(fo
     text = PAIR.replace("right: merge_fields.NAME }", "right: 'merge_fields[a=b].c' }")
     with pytest.raises(ConfigError):
         found(folder, text.replace("].c", "]"))
+
+
+def test_nothing_to_send_with_a_new_record_is_no_choice_that_is_missing(folder: Path) -> None:
+    assert found(folder, PAIR.replace("status: subscribed", "status: null")) == found(folder)

@@ -126,7 +126,7 @@ def _creation(
             yield here, f"{part.account} has no field {name}; {_candidates(infos, name)}", False
         elif not info.on_create:
             yield here, f"{part.account}'s {name} is read-only", False
-        elif info.choices is not None and not isinstance(raw, list | dict) and word(raw) not in info.choices:
+        elif info.choices is not None and not isinstance(raw, list | dict | None) and word(raw) not in info.choices:
             yield here, f"{part.account}'s {name} takes no such value; {_candidates(info.choices, word(raw))}", False
     if not part.create:
         return

@@ -6,7 +6,7 @@ YAML 1.2, for in 1.1 a country `NO` is false; keys that are given twice are refu
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -14,6 +14,8 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from twoway.config.problems import ConfigError, Problem, shown
+
+_BITS: Final = 64
 
 Where = Sequence[str | int]
 """A place in a file: the keys and indices that lead to it from the top."""
@@ -95,7 +97,12 @@ def _plain(node: Any) -> Any:
         return [_plain(one) for one in node]
     if node is None or isinstance(node, bool):
         return node
-    for kind in (str, int, float):
-        if isinstance(node, kind):
-            return kind(node)
+    if isinstance(node, str):
+        # JSON's two escapes of one character, which YAML takes for two.
+        return str(node) if node.isascii() else node.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(node, int):
+        # Longer than any app counts it is an id, and those are texts.
+        return int(node) if node.bit_length() < _BITS else str(int(node))
+    if isinstance(node, float):
+        return float(node)
     return node.isoformat() if isinstance(node, date) else str(node)
