@@ -14,7 +14,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from twoway.core.model import Raw
-from twoway.core.raw import BLANKS, Invalid, kind_of
+from twoway.core.raw import BLANKS, Invalid, kind_of, nfc
 
 _MEMO = 65_536
 
@@ -118,7 +118,7 @@ def parse_url(raw: Raw) -> str | None:
         return None
     if not isinstance(raw, str):
         raise Invalid(f"{kind_of(raw)} where a web address is expected")
-    text = raw.strip()
+    text = nfc(raw.strip())
     if not text:
         return None
     if any(one.isspace() for one in text):

@@ -1,9 +1,13 @@
 """What holds for raw values of every type: the blanks, and how an unreadable value is told without telling it."""
 
+import re
+import unicodedata
 from typing import Any, Final
 
 BLANKS: Final[tuple[Any, ...]] = (None, "", [], {})
 """The raw values that say that an app holds nothing."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Invalid(ValueError):
@@ -31,3 +35,15 @@ def kind_of(raw: Any) -> str:
         if isinstance(raw, kind):
             return name
     return f"a value of the type {type(raw).__name__}"
+
+
+def nfc(text: str) -> str:
+    """The composed Unicode form: the same name typed on a Mac and on Windows is one name.
+
+    Raises `Invalid` for half a surrogate pair, which no app could be sent.
+    """
+    if text.isascii():
+        return text
+    if _SURROGATE.search(text):
+        raise Invalid("a text that is not valid Unicode")
+    return unicodedata.normalize("NFC", text)

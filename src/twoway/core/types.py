@@ -20,7 +20,6 @@ Blank is `None` for every type; the raw `""`, `[]`, `{}` and null are blank in a
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -28,7 +27,7 @@ from typing import Any, Final, cast
 
 from twoway.core.contact_types import parse_email, parse_url, phone_parser
 from twoway.core.model import Raw, Value
-from twoway.core.raw import BLANKS, Invalid, kind_of
+from twoway.core.raw import BLANKS, Invalid, kind_of, nfc
 from twoway.core.rules import Shape
 from twoway.core.time_types import RESOLUTIONS, datetime_parser, parse_date
 
@@ -55,7 +54,6 @@ TYPES: Final = (
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,30})(?:\.\d{1,30})?", re.ASCII)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 100
 _INT_LIMIT = 2**63
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -137,18 +135,6 @@ _FOLDS: Final[Mapping[str, Callable[[Value], str] | None]] = {
     "json": None,
     "consent": None,
 }
-
-
-def nfc(text: str) -> str:
-    """The composed Unicode form: the same name typed on a Mac and on Windows is one name.
-
-    Raises `Invalid` for half a surrogate pair, which no app could be sent.
-    """
-    if text.isascii():
-        return text
-    if _SURROGATE.search(text):
-        raise Invalid("a text that is not valid Unicode")
-    return unicodedata.normalize("NFC", text)
 
 
 def word(raw: Raw) -> str:
