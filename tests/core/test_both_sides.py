@@ -28,3 +28,10 @@ def test_what_a_side_gives_is_read_as_the_same_on_the_other(
     giver, taker = (both.right, both.left) if "to_left" in options else (both.left, both.right)
     values = giver.decode({"a": text}).values
     assert taker.decode(taker.encode(values, None)).values == values, why
+
+
+def test_whose_last_tag_was_taken_off_does_not_leave_a_scope_without_another() -> None:
+    tags = field("tags", type="set")
+    both = mapping(tags, left={"scope": '!("internal" in tags)'})
+    for raw, within in ((["internal"], False), (["vip"], True), ([], True)):
+        assert both.left.in_scope(both.left.decode({"tags": raw}).values) is within

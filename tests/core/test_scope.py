@@ -22,6 +22,11 @@ JUDGED: list[tuple[str, str, dict[str, Any], bool]] = [
     ("a text is no truth value", "lifecycle", {"lifecycle": "lead"}, False),
     ("an element of a set", '"vip" in tags', {"tags": ["a", "vip"]}, True),
     ("a blank set has no elements to look for", '"vip" in tags', {"tags": None}, False),
+    ("which is to say that they are not there", '!("vip" in tags)', {"tags": None}, True),
+    ("none of its elements", 'tags.all(t, t != "vip")', {}, True),
+    ("and it has none", "size(tags) == 0", {"tags": None}, True),
+    ("a blank set is null all the same", "tags == null", {"tags": None}, True),
+    ("a blank beside it is no list", '!("vip" in tags) && size(lifecycle) == 0', {"tags": None}, False),
     ("some element of a set", 'tags.exists(t, t.startsWith("v"))', {"tags": ["a", "vip"]}, True),
     ("one known side of an `or` suffices", 'revenue > 1.0 || lifecycle == "lead"', {"lifecycle": "lead"}, True),
     ("texts in lower case", 'lower(lifecycle) == "lead"', {"lifecycle": "LEAD"}, True),
@@ -51,7 +56,7 @@ JUDGED: list[tuple[str, str, dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("why", "text", "values", "within"), JUDGED, ids=[one[0] for one in JUDGED])
 def test_what_is_in_scope(why: str, text: str, values: dict[str, Any], within: bool) -> None:
-    assert Scope(text, FIELDS, ["revenue"]).accepts(values) is within, why
+    assert Scope(text, FIELDS, ["revenue"], ["tags"]).accepts(values) is within, why
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,8 @@ def _scope(spec: MappingSpec, side: Side, problems: list[SpecProblem]) -> Scope 
         return None
     here = [one for one in spec.fields if one.location(side) is not None]
     try:
-        return Scope(text, [one.name for one in here], [one.name for one in here if one.type == "number"])
+        numbers, sets = ([one.name for one in here if one.type == kind] for kind in ("number", "set"))
+        return Scope(text, [one.name for one in here], numbers, sets)
     except ValueError as error:
         problems.append(SpecProblem(("scope", side.value), str(error)))
         return None

@@ -4,7 +4,8 @@ A record is in scope when the condition is true. Whatever else it gives is out o
 truth value, and a comparison that cannot be made. So `revenue > 1000` leaves out the records without a revenue.
 In CEL a blank is `null`, which equals only itself: `owner != "bot"` holds for a blank owner.
 
-A `number` is a CEL double here, a set a list; dates and instants are texts, which sort by time.
+A `number` is a CEL double here, a set a list; where `null` has no answer a blank set is an empty list. Dates and
+instants are texts, which sort by time.
 Besides CEL's own functions there are `lower(text)` and `split(text, separator)`.
 """
 
@@ -16,6 +17,7 @@ from twoway.core.model import Values
 
 _MAX_LENGTH = 4_000
 _MAX_LIST = 10_000
+_NOT_COMPUTED: Final = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError)
 
 
 def _lower(text: Any) -> Any:
@@ -45,10 +47,12 @@ _BINDER = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z
 class Scope:
     """One compiled condition. `fields` are the canonical fields that it names."""
 
-    __slots__ = ("_helpers", "_numbers", "_program", "fields")
+    __slots__ = ("_helpers", "_numbers", "_program", "_sets", "fields")
 
-    def __init__(self, text: str, fields: Collection[str], numbers: Collection[str] = ()) -> None:
-        """Compile `text`, which may name `fields`; `numbers` are those of them that hold decimal strings.
+    def __init__(
+        self, text: str, fields: Collection[str], numbers: Collection[str] = (), sets: Collection[str] = ()
+    ) -> None:
+        """Compile `text`, which may name `fields`; `numbers` are those of them that hold decimal strings, `sets` lists.
 
         `ValueError` says what is wrong: a syntax error, an unknown field or function, an expression of one constant.
         """
@@ -73,6 +77,7 @@ class Scope:
         if not self.fields:
             raise ValueError("names no field, so that it is the same for every record")
         self._numbers = frozenset(numbers) & self.fields
+        self._sets = frozenset(sets) & self.fields
         self._helpers = {name: HELPERS[name] for name in names["functions"] if name in HELPERS}
 
     def accepts(self, values: Values) -> bool:
@@ -84,7 +89,14 @@ class Scope:
         known.update(self._helpers)
         try:
             return self._program.execute(known) is True
-        except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError):
+        except _NOT_COMPUTED:
+            empty: dict[str, Any] = {name: [] for name in self._sets if known[name] is None}
+        if not empty:
+            return False
+        try:
+            # Whoever asks what is in a set, or is not, asks it of one without elements, too.
+            return self._program.execute({**known, **empty}) is True
+        except _NOT_COMPUTED:
             return False
 
 

@@ -215,7 +215,8 @@ class Samples:
     def _compiled(self, side: Side, text: str | None) -> Scope | None:
         here = [one for one in self._specs.values() if one.location(side) is not None]
         numbers = [one.name for one in here if one.type == "number"]
-        return None if text is None else Scope(text, [one.name for one in here], numbers)
+        sets = [one.name for one in here if one.type == "set"]
+        return None if text is None else Scope(text, [one.name for one in here], numbers, sets)
 
     def _tried(self, side: Side, text: str | None) -> tuple[list[Mapping[str, Drawn]], list[Mapping[str, Drawn]]]:
         found: tuple[list[Mapping[str, Drawn]], list[Mapping[str, Drawn]]] = ([], [])
