@@ -194,6 +194,24 @@ TEXTS: list[tuple[str, str, tuple[Capabilities, Capabilities], str]] = [
         f"{HERE}:16:11: delete.on_left: news shows a merged record as deleted, so that a merge there would delete",
     ),
     (
+        "an archive on the word of deletions that may be merges",
+        "delete: { on_left: archive }\n",
+        (ABLE, UNABLE),
+        f"{HERE}:16:11: delete.on_left: warning: news shows a merged record as deleted, so that nothing is archived by",
+    ),
+    (
+        "a text that is cut, and may be edited where it is short",
+        "  note: { left: note, right: memos, to_right: [trim, { truncate: 9 }] }\n",
+        (ABLE, ABLE),
+        f"{HERE}:16:54: fields.note.to_right.1: warning: an edit in news replaces the whole text in crm, and what",
+    ),
+    (
+        "digits that are taken out on the way to the left",
+        "  note: { left: note, right: memos, to_left: [digits] }\n",
+        (ABLE, ABLE),
+        f"{HERE}:16:47: fields.note.to_left.0: warning: an edit in crm replaces the whole text in news, and what",
+    ),
+    (
         "an archive for those who leave",
         "scope: { left: 'stage == \"lead\"', on_leave: archive }\n",
         (ABLE, UNABLE),
@@ -258,3 +276,9 @@ def test_a_path_that_the_schema_turns_into_nonsense_is_refused_like_any_other(fo
 
 def test_nothing_to_send_with_a_new_record_is_no_choice_that_is_missing(folder: Path) -> None:
     assert found(folder, PAIR.replace("status: subscribed", "status: null")) == found(folder)
+
+
+def test_a_text_that_travels_one_way_may_be_cut(folder: Path) -> None:
+    more = "  note: { left: note, right: memos, direction: to_right, to_right: [{ truncate: 9 }] }\n"
+    more += "  memo: { right: memos, to_left: [digits] }\n"
+    assert not [line for line in found(folder, PAIR + more) if "replaces" in line]

@@ -21,6 +21,7 @@ Finding = tuple[Where, str, bool]
 """Where, what, and whether it is only a warning."""
 
 _LISTED: Final = 40
+_CUTTING: Final = frozenset({"truncate", "digits"})
 _NAMES: Final = "fields"
 
 
@@ -44,6 +45,7 @@ def preflight(
     for side in Side:
         findings += _creation(pair, mapping, side, infos[side])
         findings += _kinds(pair, side, capabilities)
+    findings += (one for field in pair.spec.fields for one in _cut(pair, field))
     findings += _keys(pair, mapping, infos)
     findings += _times(pair, capabilities)
     problems = [pair.document.problem(where, what, warning=warning) for where, what, warning in findings]
@@ -115,6 +117,20 @@ def _written(field: FieldSpec, location: Location, side: Side, here: Where) -> I
             yield (_NAMES, field.name, "choices", key), raw if side is Side.RIGHT else key
 
 
+def _cut(pair: PairConfig, field: FieldSpec) -> Iterator[Finding]:
+    """What a step cuts off is lost once the side that never had it is edited."""
+    if field.left is None or field.right is None or field.direction is not Direction.BOTH:
+        return
+    for name, side, steps in (("to_left", Side.LEFT, field.to_left), ("to_right", Side.RIGHT, field.to_right)):
+        for index, step in enumerate(steps):
+            if step.name in _CUTTING:
+                short, long = pair.spec.side(side).account, pair.spec.side(side.other).account
+                what = (
+                    f"an edit in {short} replaces the whole text in {long}, and what `{step.name}` had cut off is in no"
+                )
+                yield (_NAMES, field.name, name, index), f"{what} history; `direction: {name}` keeps it", True
+
+
 def _creation(
     pair: PairConfig, mapping: CompiledMapping, side: Side, infos: Mapping[str, FieldInfo]
 ) -> Iterator[Finding]:
@@ -151,10 +167,13 @@ def _kinds(pair: PairConfig, side: Side, capabilities: Mapping[Side, Capabilitie
     if needed is not None and needed not in kinds:
         able = [one.value for one in (Kind.DELETE, Kind.ARCHIVE) if one in kinds]
         yield here, f"{part.account} cannot {needed}; {valid([*able, 'ignore', 'review'])}", False
-    if part.delete is OnDelete.DELETE and capabilities[side.other].hides_merges:
-        opposite = pair.spec.side(side.other).account
-        what = f"{opposite} shows a merged record as deleted, so that a merge there would delete a customer here"
-        yield here, f"{what}; valid: archive, ignore, review", False
+    if part.delete in {OnDelete.DELETE, OnDelete.ARCHIVE} and capabilities[side.other].hides_merges:
+        what = f"{pair.spec.side(side.other).account} shows a merged record as deleted"
+        if part.delete is OnDelete.DELETE:
+            what = f"{what}, so that a merge there would delete a customer here; valid: archive, ignore, review"
+        else:
+            what = f"{what}, so that nothing is archived by itself: a person decides on each, as under `review`"
+        yield here, what, part.delete is OnDelete.ARCHIVE
     if pair.spec.on_leave is OnLeave.ARCHIVE and pair.spec.side(side.other).scope and Kind.ARCHIVE not in kinds:
         yield ("scope", "on_leave"), f"{part.account} cannot archive; valid: keep, unlink", False
 
