@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
-from tests.core.mappings import at, complaints, field, mapping
+from tests.core.mappings import at, complaints, field, mapping, spec
+from twoway.core.mapping import compile_mapping
+from twoway.core.model import Side
 from twoway.core.rules import Direction, Policy
 from twoway.core.spec import FieldSpec, MappingError, Step
 from twoway.core.steps import STEPS
@@ -90,6 +92,11 @@ WRONG: list[tuple[str, FieldSpec, str]] = [
         "words between joined fields that the case rewrites",
         field("a", at(join=("x", "y"), separator=" and "), "b", case="upper"),
         "a.left.with: is not in upper case, by which it could not be found again",
+    ),
+    (
+        "milliseconds that a format has no room for",
+        field("a", at("x", format="epoch"), "b", type="datetime", resolution="millisecond"),
+        "a.left.format: keeps no milliseconds; valid: `epoch_ms`, or a `resolution` of second, minute",
     ),
     (
         "a delimiter of spaces",
@@ -357,3 +364,24 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_a_wrong_field_is_not_told_again_as_a_wrong_key() -> None:
     assert [line.partition(":")[0] for line in complaints(field("a", type="no"), match=(("a",),))] == ["fields.a.type"]
+
+
+def test_milliseconds_have_room_in_some_formats() -> None:
+    one = field("a", at("x", format="epoch_ms"), "b", type="datetime", resolution="millisecond")
+    assert complaints(one, field("c", at("y", format="epoch"), "c", type="datetime")) == []
+
+
+def test_a_field_and_a_part_of_it_are_one_place_once_the_app_is_known() -> None:
+    both = spec(field("city", "address.city", "city"), field("whole", "address", "blob", type="json"))
+    compile_mapping(both, {Side.LEFT: ["address", "address.city"], Side.RIGHT: ["city", "blob"]})
+    with pytest.raises(
+        MappingError, match=r"^fields\.whole\.left: writes address, which the field city writes already$"
+    ):
+        compile_mapping(both, {Side.LEFT: ["address"], Side.RIGHT: ["city", "blob"]})
+
+
+def test_an_element_is_the_same_place_in_whatever_case_it_is_chosen() -> None:
+    assert complaints(field("a", "p[type=work].v", "a"), field("b", "p[Type=work].v", "b")) == []
+    assert complaints(field("a", "p[type=work].v", "a"), field("b", "p[type=Work].v", "b")) == [
+        "fields.b.left: writes p[type=Work].v, which the field a writes already"
+    ]

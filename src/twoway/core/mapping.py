@@ -311,7 +311,7 @@ def compile_mapping(spec: MappingSpec, known: abc.Mapping[Side, Collection[str]]
     They decide only whether the dots of a name are the app's or lead into an object: see `transforms.compile_path`.
     Raises `MappingError` with everything that is wrong.
     """
-    problems = check_spec(spec)
+    problems = check_spec(spec, known)
     kinds = {one.name: _kind(one) for one in spec.fields if one.type in TYPES and not _bad_options(one, problems)}
     codecs: dict[Side, dict[str, FieldCodec]] = {LEFT: {}, RIGHT: {}}
     scopes: dict[Side, Scope | None] = {}

@@ -4,7 +4,7 @@ Each check says what is wrong, and what would be valid. They know the file only,
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from twoway.core.codec import choices_of, choices_on, normal_case, spelling
@@ -12,7 +12,7 @@ from twoway.core.model import Raw, Side
 from twoway.core.raw import BLANKS, Invalid
 from twoway.core.rules import Direction, Policy
 from twoway.core.spec import CASES, SPLITS, UNKNOWN_CHOICES, FieldSpec, Location, MappingSpec, SpecProblem
-from twoway.core.transforms import Path, Plain, compile_path
+from twoway.core.transforms import Path, Plain, Select, compile_path
 from twoway.core.types import RESOLUTIONS, TYPES, make_type
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
@@ -43,13 +43,13 @@ _PLACE_TYPES: Final = {
 }
 
 
-def check_spec(spec: MappingSpec) -> list[SpecProblem]:
-    """Everything that is wrong with the file, in the file's order."""
+def check_spec(spec: MappingSpec, known: Mapping[Side, Collection[str]] | None = None) -> list[SpecProblem]:
+    """Everything that is wrong with the file, in the file's order. `known` names the apps' fields, where at hand."""
     return [
         *(problem for field in spec.fields for problem in _field_problems(field)),
         *_match_problems(spec),
         *_policy_problems(spec),
-        *_collisions(spec),
+        *_collisions(spec, known),
     ]
 
 
@@ -146,6 +146,9 @@ def _place_problems(spec: FieldSpec, side: Side, location: Location) -> Iterator
     for option, types in _PLACE_TYPES.items():
         if given[option] and spec.type not in types:
             yield SpecProblem((*here, option), _wrong_type(option, types, spec.type))
+    if spec.resolution == "millisecond" and location.format not in {None, "epoch_ms"}:
+        what = "keeps no milliseconds; valid: `epoch_ms`, or a `resolution` of second, minute"
+        yield SpecProblem((*here, "format"), what)
     if location.delimiter is not None and not location.delimiter.strip(" "):
         yield SpecProblem((*here, "delimiter"), "needs a character other than a space")
     elif location.delimiter is not None:
@@ -254,7 +257,7 @@ def _policy_problems(spec: MappingSpec) -> Iterator[SpecProblem]:
             yield SpecProblem(("fields", field.name, "conflict"), _wrong_type(field.conflict, types, field.type))
 
 
-def _collisions(spec: MappingSpec) -> Iterator[SpecProblem]:
+def _collisions(spec: MappingSpec, known: Mapping[Side, Collection[str]] | None) -> Iterator[SpecProblem]:
     """Two fields that write the same place would overwrite one another for ever."""
     for side in Side:
         taken: dict[tuple[str, ...], str] = {}
@@ -263,7 +266,7 @@ def _collisions(spec: MappingSpec) -> Iterator[SpecProblem]:
             if location is None or _one_sided(field) or not field.direction.writes(side):
                 continue
             for path in location.paths:
-                place = _place(path)
+                place = _place(path, known and known[side])
                 clash = next((taken[one] for one in taken if _overlap(one, place)), None)
                 if clash is not None and clash != field.name:
                     yield SpecProblem(
@@ -272,15 +275,18 @@ def _collisions(spec: MappingSpec) -> Iterator[SpecProblem]:
                 taken.setdefault(place, field.name)
 
 
-def _place(path: str) -> tuple[str, ...]:
+def _place(path: str, known: Collection[str] | None) -> tuple[str, ...]:
     try:
-        accessor = compile_path(path)
+        accessor = compile_path(path, known)
     except ValueError:
         return (path,)
     if isinstance(accessor, Plain):
         return (accessor.app,)
     assert isinstance(accessor, Path)  # noqa: S101 - `compile_path` gives nothing else
-    return (accessor.app, *(str(move) for move in accessor.moves))
+    return (
+        accessor.app,
+        *(f"{move.key}={move.value.casefold()}" if isinstance(move, Select) else move.name for move in accessor.moves),
+    )
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
