@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.conftest import Told
+from tests.config.conftest import PAIR, Told
+from twoway.config import ConfigError, load_pair
 from twoway.config.topology import demands
 
 ACCOUNTS = """\
@@ -121,3 +122,16 @@ def test_what_a_scope_demands_is_read_off_only_where_it_is_certain(
     scope: str | None, found: dict[str, set[str]]
 ) -> None:
     assert demands(scope) == found
+
+
+def test_a_scope_that_demands_what_its_field_never_has_is_refused(folder: Path) -> None:
+    file = folder / "pairs" / "crm-news.yaml"
+    stage = "  stage: { left: stage, right: status, choices: { lead: Lead, won: Kunde } }\n"
+    file.write_text(PAIR + stage + 'scope: { left: \'stage in ["lead", "won"]\', right: \'stage == "Kunde"\' }\n')
+    with pytest.raises(ConfigError) as caught:
+        load_pair(file)
+    (problem,) = caught.value.problems
+    assert problem.key == "scope.right"
+    assert problem.what == "stage is never 'Kunde': `choices` have no such canonical value; valid: lead, won"
+    file.write_text(file.read_text().replace("status,", "status, unknown_choice: keep,"))
+    assert load_pair(file).name

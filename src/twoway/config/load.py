@@ -17,7 +17,7 @@ from twoway.config.pairfile import PairFile, Schedule, to_schedule, to_spec
 from twoway.config.problems import ConfigError, Problem, shown, valid
 from twoway.config.settings import Access, AccountSection, Settings
 from twoway.config.strict import validate
-from twoway.config.topology import check_topology
+from twoway.config.topology import check_topology, unmet
 from twoway.config.yamlfile import Document, read_yaml
 from twoway.core.mapping import Mapping as CompiledMapping
 from twoway.core.mapping import compile_mapping
@@ -99,6 +99,7 @@ def load_pair(path: Path, accounts: Collection[str] | None = None) -> PairConfig
     except MappingError as error:
         problems += [document.problem(one.where, one.what) for one in error.problems]
         raise ConfigError(_in_order(problems)) from None
+    problems += [document.problem(where, what) for where, what in unmet(spec)]
     if problems:
         raise ConfigError(_in_order(problems))
     return PairConfig(spec.pair, document, spec, mapping, to_schedule(file))

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from twoway.config.problems import Problem
+from twoway.config.problems import Problem, valid
+from twoway.core.codec import choices_of
 from twoway.core.model import Side
 from twoway.core.spec import FieldSpec, Location, MappingSpec, SideSpec
 
@@ -127,6 +128,25 @@ def _read_alike(one: FieldSpec, mine: Side, other: FieldSpec, theirs: Side) -> b
         and places[0] == places[1]
         and all(getattr(one, option) == getattr(other, option) for option in _OPTIONS_THAT_COUNT)
     )
+
+
+def unmet(spec: MappingSpec) -> list[tuple[tuple[str, ...], str]]:
+    """Where a scope demands a value that its field never has: one that the field's `choices` do not name."""
+    closed = {
+        field.name: names
+        for field in spec.fields
+        if (names := choices_of(field)) is not None and field.unknown_choice != "keep" and field.type == "choice"
+    }
+    return [
+        (
+            ("scope", side.value),
+            f"{name} is never {value!r}: `choices` have no such canonical value; {valid(closed[name], value)}",
+        )
+        for side in Side
+        for name, values in demands(spec.side(side).scope).items()
+        if name in closed
+        for value in sorted(values - {*closed[name]})
+    ]
 
 
 def demands(scope: str | None) -> dict[str, frozenset[str]]:
