@@ -282,3 +282,10 @@ def test_a_text_that_travels_one_way_may_be_cut(folder: Path) -> None:
     more = "  note: { left: note, right: memos, direction: to_right, to_right: [{ truncate: 9 }] }\n"
     more += "  memo: { right: memos, to_left: [digits] }\n"
     assert not [line for line in found(folder, PAIR + more) if "replaces" in line]
+
+
+def test_a_mapping_by_which_nobody_is_recognised_is_warned_of(folder: Path) -> None:
+    text = PAIR.replace("match: [email]\n", "")
+    (line,) = found(folder, text)
+    assert "match: warning: without `match` nobody who is in both apps is recognised: each is made anew in crm" in line
+    assert found(folder, text + "create: { on_left: false, on_right: false }\n") == []

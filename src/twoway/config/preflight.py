@@ -181,6 +181,10 @@ def _kinds(pair: PairConfig, side: Side, capabilities: Mapping[Side, Capabilitie
 def _keys(
     pair: PairConfig, mapping: CompiledMapping, infos: Mapping[Side, Mapping[str, FieldInfo]]
 ) -> Iterator[Finding]:
+    created = [pair.spec.side(side).account for side in Side if pair.spec.side(side).create]
+    if created and not pair.spec.match:
+        what = f"without `match` nobody who is in both apps is recognised: each is made anew in {' and '.join(created)}"
+        yield ("match",), f"{what}, unless linked by hand", True
     for index, key in enumerate(pair.spec.match):
         for side in Side:
             apps = [app for name in key for app in mapping.side(side).app_fields(name)]
