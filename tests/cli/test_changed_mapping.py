@@ -93,3 +93,31 @@ def test_nothing_is_undone_by_the_words_of_another_mapping(started: Installation
     for command in ("plan", "approve", "sync"):
         started.well(command, PAIR)
     assert started.run("undo", str(cycle["cycle"]), "--yes").code == 0
+
+
+WAITS = f"{PAIR} has a changed mapping, and writes nothing before it is approved: `twoway plan {PAIR}`"
+
+
+@pytest.mark.parametrize("command", ["sync", "plan"])
+def test_the_status_tells_of_a_changed_mapping_that_waits_for_approval(started: Installation, command: str) -> None:
+    mapping(started).write_text(MAPPING.replace("conflict: review", "conflict: left"))
+    started.run(command, PAIR)
+    assert WAITS in started.well("status").out
+    (told,) = started.well("status", "--json").json()["pairs"]
+    assert (told["status"], told["approved"]) == ("active", False)
+    assert WAITS in started.well("explain", "crm:1").out
+    started.well("plan", PAIR)
+    started.well("approve", PAIR)
+    assert WAITS not in started.well("status").out
+    (told,) = started.well("status", "--json").json()["pairs"]
+    assert (told["approved"], told["reason"]) == (True, None)
+
+
+def test_a_mapping_that_is_put_back_waits_for_nothing(started: Installation) -> None:
+    mapping(started).write_text(MAPPING.replace("conflict: review", "conflict: left"))
+    assert started.run("sync", PAIR).code == 4
+    mapping(started).write_text(MAPPING)
+    started.well("sync", PAIR)
+    assert WAITS not in started.well("status").out
+    (told,) = started.well("status", "--json").json()["pairs"]
+    assert (told["approved"], told["reason"]) == (True, None)

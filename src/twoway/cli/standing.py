@@ -131,6 +131,8 @@ def following(found: Standing) -> list[str]:
     match place.row.status:
         case Status.NEW | Status.PLANNED:
             next_steps.append(f"{pair} writes nothing before it is approved: `twoway plan {pair}`")
+        case Status.ACTIVE if place.row.reason is not None:
+            next_steps.append(f"{pair} {place.row.reason}: `twoway plan {pair}`, then `twoway approve {pair}`")
         case Status.HALTED:
             next_steps.append(f"{pair} is halted ({place.row.reason}): `twoway plan {pair}`, `twoway approve {pair}`")
         case Status.PAUSED:

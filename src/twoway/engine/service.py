@@ -221,14 +221,25 @@ class Service:
                 self.store.pairs.resume_account(account)
 
     def _approved(self, pair: PairContext) -> None:
-        row = self._ensure(pair.name)
-        if row.approved_hash == pair.mapping.hash:
+        reason = self._note_approval(pair)
+        if reason is None:
             return
-        what = "is new" if row.approved_hash is None else "has a changed mapping"
         raise Held(
-            f"{pair.name} {what}, and writes nothing before it is approved",
+            f"{pair.name} {reason}",
             f"See what it would do with `twoway plan {pair.name}`, then `twoway approve {pair.name}`",
         )
+
+    def _note_approval(self, pair: PairContext) -> str | None:
+        """Why the pair writes nothing before it is approved, if so. Of a pair that ran under another mapping it is kept
+        as the reason: whether a file changed is known only once the apps have told their fields."""
+        row = self._ensure(pair.name)
+        what = "is new" if row.approved_hash is None else "has a changed mapping"
+        approved = row.approved_hash == pair.mapping.hash
+        reason = None if approved else f"{what}, and writes nothing before it is approved"
+        if row.status is Status.ACTIVE and row.reason != reason:
+            with self.store.commit("approval"):
+                self.store.pairs.set_status(pair.id, row.status, reason)
+        return reason
 
     def _pause_account(self, error: AccountRefused | QuotaSpent) -> None:
         """No request until the login is worth another try, or the budget is renewed."""
@@ -247,6 +258,7 @@ class Service:
         row = self._ensure(name)
         first = row.approved_hash != pair.mapping.hash or row.snapshot_at is None
         kind = Kind.SNAPSHOT if snapshot or first else Kind.INCREMENTAL
+        self._note_approval(pair)
         plan = await dry_run(pair, self.store, self.clock, kind, limit=limit)
         if plan.report.error is None:
             with self.store.commit("plan"):

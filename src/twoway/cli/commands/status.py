@@ -12,7 +12,7 @@ from twoway.cli.output import document, say, table
 from twoway.config.load import Config, PairConfig
 from twoway.core.model import Instant, Side
 from twoway.state import queries
-from twoway.state.pairs import Status
+from twoway.state.pairs import PairRow, Status
 from twoway.state.store import Store
 
 app = typer.Typer(add_completion=False)
@@ -55,7 +55,7 @@ def _pair(store: Store, pair: PairConfig) -> dict[str, Any]:
         "accounts": [names[side] for side in Side],
         "status": Status.NEW.value if row is None else row.status.value,
         "reason": None if row is None else row.reason,
-        "approved": row is not None and row.approved_hash is not None,
+        "approved": row is not None and row.approved_hash is not None and not _changed(row),
         "last_success": None if row is None else row.succeeded_at,
         "last_snapshot": None if row is None else row.snapshot_at,
         **found._asdict(),
@@ -64,6 +64,11 @@ def _pair(store: Store, pair: PairConfig) -> dict[str, Any]:
         "last_cycle_status": None if last is None else last.status,
         "worked_on_by": None if holder is None else _process(holder.owner),
     }
+
+
+def _changed(row: PairRow) -> bool:
+    """Whether the pair runs no cycle since its mapping is not the one that was approved."""
+    return row.status is Status.ACTIVE and row.reason is not None
 
 
 def _told(one: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +112,8 @@ def _say_more(one: dict[str, Any]) -> None:
             say(f"{name} is new: `twoway plan {name}` shows what it would do")
         case Status.PLANNED:
             say(f"{name} waits for approval: `twoway plan {name}`, then `twoway approve {name}`")
+        case Status.ACTIVE if one["reason"]:
+            say(f"{name} {one['reason']}: `twoway plan {name}`, then `twoway approve {name}`")
         case Status.HALTED:
             say(f"{name} is halted: {one['reason']}")
             say(f"  look with `twoway plan {name}`, let it go on with `twoway approve {name}`")
