@@ -128,11 +128,18 @@ def _account_problems(document: Document, accounts: Collection[str] | None) -> l
 
 
 def _pairs(folder: Path, accounts: Collection[str] | None, problems: list[Problem]) -> dict[str, PairConfig]:
-    if not folder.is_dir():
-        problems.append(Problem(shown(folder), 0, 0, "", "there is no such folder of mapping files (`pairs`)"))
+    try:
+        # Not by `glob`, which takes a folder that may not be read for an empty one.
+        files = sorted(one for one in folder.iterdir() if one.suffix in {".yaml", ".yml"})
+    except OSError as error:
+        lacking = isinstance(error, FileNotFoundError | NotADirectoryError)
+        what = "there is no such folder of mapping files (`pairs`)"
+        if not lacking:
+            what = f"the folder of mapping files (`pairs`) cannot be read: {error.strerror}"
+        problems.append(Problem(shown(folder), 0, 0, "", what))
         return {}
     found: dict[str, PairConfig] = {}
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    for file in files:
         try:
             pair = load_pair(file, accounts)
         except ConfigError as error:
