@@ -137,6 +137,21 @@ WRONG = [
         SECRET_WRITTEN,
     ),
     (
+        "a secret in place of the table",
+        ("{ token_file: crm.token }", "s3cr3t"),
+        "config.yaml:4:5: accounts.crm.secrets: needs a table of `key: value`",
+    ),
+    (
+        "a secret in a list",
+        ("{ token_file: crm.token }", "[s3cr3t]"),
+        "config.yaml:4:5: accounts.crm.secrets: needs a table of `key: value`",
+    ),
+    (
+        "a secret of digits in place of the table",
+        ("{ token_file: crm.token }", "5317"),
+        "config.yaml:4:5: accounts.crm.secrets: needs a table of `key: value`",
+    ),
+    (
         "a secret address in the file",
         ("accounts:", "alerts: { webhook_url: s3cr3t }\naccounts:"),
         "config.yaml:1:11: alerts.webhook_url: a secret does not belong in this file",

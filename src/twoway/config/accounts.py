@@ -60,7 +60,9 @@ def _written_secrets(document: Document) -> list[Problem]:
     accounts = document.data.get("accounts")
     for name, account in accounts.items() if isinstance(accounts, dict) else ():
         secrets = account.get("secrets") if isinstance(account, dict) else None
-        places += [("accounts", name, "secrets", key) for key in secrets or () if not key.endswith(_FILE)]
+        # What is no table may be the secret itself: no part of it is told as a key.
+        keys = map(str, secrets) if isinstance(secrets, dict) else ()
+        places += [("accounts", str(name), "secrets", key) for key in keys if not key.endswith(_FILE)]
     if document.data.get("alerts") and document.holds(("alerts", "webhook_url")):
         places.append(("alerts", "webhook_url"))
     return [
