@@ -342,6 +342,23 @@ def test_a_reader_that_has_seen_enough() -> None:
     assert "unexpected" not in errors
 
 
+def test_what_was_asked_for_is_done_though_the_reader_has_seen_enough(twoway: Installation) -> None:
+    contact = twoway.contact(email="ada@shop.test", firstname="Ada")
+    twoway.started()
+    twoway.edit_contact(contact, firstname="Adele")
+    number = twoway.well("sync", PAIR, "--json").json()["cycles"][0]["cycle"]
+    command = as_program("undo", str(number), "--yes")
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=twoway.folder)
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    errors = child.stderr.read()
+    child.stderr.close()
+    assert (child.wait(), errors) == (0, b"")
+    (member,) = twoway.newsletter.records()
+    assert member["merge_fields"]["FNAME"] == "Ada"
+
+
 def test_the_help_needs_neither_database_nor_engine(home: Path) -> None:
     script = (
         "import sys, json\nfrom twoway.cli.main import main\n"

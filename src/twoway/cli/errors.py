@@ -1,6 +1,5 @@
 """The one place where an exception becomes a message and an exit code."""
 
-import os
 import traceback
 from collections.abc import Iterable
 from enum import IntEnum
@@ -93,10 +92,6 @@ def expected(error: Exception) -> bool:
 
 def tell(error: Exception, *, verbose: bool) -> Code:
     """Say on standard error what went wrong; the exit code."""
-    if isinstance(error, BrokenPipeError):
-        # The reader has seen enough (`twoway history | head`). Nothing more may be written there, not even at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return Code.FINE
     if verbose and not expected(error):
         warn("".join(traceback.format_exception(error)))
     warn(f"twoway: {message(error)}")
