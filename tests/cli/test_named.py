@@ -233,3 +233,13 @@ def test_every_cycle_of_the_document_has_the_same_keys(twoway: Installation) -> 
     assert [one["status"] for one in (*ran, *skipped)] == ["done", "not run", "skipped", "not run"]
     assert [one.keys() for one in (*ran, *skipped)] == [KEYS] * 4
     assert [one["requests"] for one in (*ran, *skipped) if one["status"] != "done"] == [{"crm": 0, "newsletter": 0}] * 3
+
+
+def test_a_paused_pair_that_has_the_named_record_is_told(twoway: Installation) -> None:
+    ada = twoway.contact(email="ada@shop.test", firstname="Ada")
+    twoway.started()
+    twoway.well("pause", PAIR)
+    result = twoway.run("sync", "--record", f"crm:{ada}", "--json")
+    assert (result.code, f"Resume it with `twoway resume {PAIR}`" in result.err) == (4, True)
+    (row,) = result.json()["cycles"]
+    assert (row["pair"], row["status"]) == (PAIR, "not run")

@@ -45,8 +45,8 @@ def sync(
     """Run one cycle now.
 
     Without a pair all of them are run, one after the other; where one fails the others go on, and the worst outcome
-    is the exit code. Pairs that a person paused are then skipped. Where the complete listing that the schedule asks for
-    has not been made, both apps are listed completely.
+    is the exit code. Pairs that a person paused are then skipped, unless a record is named that they may have. Where
+    the complete listing that the schedule asks for has not been made, both apps are listed completely.
     """
     if snapshot and record:
         raise typer.BadParameter("--record reads nothing but that record: leave --snapshot out")
@@ -66,7 +66,8 @@ async def _sync(
             try:
                 report = await _cycle(work, each, kind, wait)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one pair, the others go on
-                if _skipped(work, one, pair, error):
+                # Who names a record asks for this pair, too, and is to be told why nothing was done.
+                if pair is None and not records and _is_paused(work, one, error):
                     documents.append(reports.report(one.name, names, None))
                     if not as_json:
                         say(f"{one.name}: paused, skipped")
@@ -111,13 +112,14 @@ def _snapshot_missed(work: Session, one: PairConfig) -> bool:
     return missed(schedule, row.snapshot_at, tried, work.clock.now())
 
 
-def _skipped(work: Session, one: PairConfig, named: str | None, error: Exception) -> bool:
-    return named is None and isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
+def _is_paused(work: Session, one: PairConfig, error: Exception) -> bool:
+    """Whether a person paused the pair, rather than an account that refused us."""
+    return isinstance(error, Paused) and ensured(work.store, one.name).status is Status.PAUSED
 
 
 def _code(work: Session, one: PairConfig, error: Exception) -> Code:
     """Where the pair waits for an account that refused us, that is the outcome."""
-    if isinstance(error, Paused) and ensured(work.store, one.name).status is not Status.PAUSED:
+    if isinstance(error, Paused) and not _is_paused(work, one, error):
         return Code.UNREACHABLE
     return code(error)
 
