@@ -46,6 +46,7 @@ def test_an_account_that_refuses_us_is_paused_until_it_is_resumed(twoway: Instal
     waiting = twoway.run("sync", PAIR)
     assert waiting.code == 7
     assert "the account crm is paused" in waiting.err
+    assert f"`twoway resume {PAIR}` tries it at once" in waiting.err
     assert "crm is paused, tried again 2" in twoway.well("status").out
     (twoway.folder / "crm.token").write_text(twoway.crm.text("token"))
     twoway.well("resume", PAIR)

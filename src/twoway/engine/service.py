@@ -215,7 +215,7 @@ class Service:
             if until is None or until > self.clock.now():
                 raise Paused(
                     f"{found.name} waits, since the account {account} is paused: {reason}",
-                    "It is tried again by itself; `twoway resume` tries it at once",
+                    f"It is tried again by itself; `twoway resume {found.name}` tries it at once",
                 )
             with self.store.commit("account"):
                 self.store.pairs.resume_account(account)
