@@ -296,6 +296,10 @@ def test_a_pause_keeps_a_pair_from_running(twoway: Installation) -> None:
     assert (paused.code, f"twoway resume {PAIR}" in paused.err) == (4, True)
     assert twoway.well("sync").out == "crm-newsletter: paused, skipped\n"
     assert f"`twoway resume {PAIR}`" in twoway.well("status").out
+    twoway.contact(email="late@shop.test")
+    planned = twoway.well("plan", PAIR).out
+    assert "crm → newsletter: 1 create" in planned
+    assert f"next: nothing, for {PAIR} is paused; `twoway resume {PAIR}` lets it write" in planned
     assert "runs again" in twoway.well("resume", PAIR).out
     twoway.well("sync", PAIR)
 

@@ -10,7 +10,7 @@ from twoway.cli.context import accounts_of, chosen, ensured
 from twoway.cli.errors import Code, code, tell, worst
 from twoway.cli.options import LARGEST, AsJson, Pair
 from twoway.cli.output import document, say, warn
-from twoway.cli.session import Session, session
+from twoway.cli.session import session
 from twoway.cli.words import Names, count
 from twoway.engine.cycle import Ending
 from twoway.engine.plans import Plan
@@ -54,7 +54,8 @@ async def _plans(
                 codes.append(Code(tell(error, verbose=ctx.obj.verbose)))
                 continue
             names = accounts_of(one)
-            approved, halted = _standing(work, one.name, found)
+            row = ensured(work.store, one.name)
+            approved = row.approved_hash is not None and row.approved_hash == row.mapping_hash
             known = work.store.attention.conflicts(ensured(work.store, one.name).id)
             documents.append(reports.plan(found, names, approved=approved, known=known))
             if found.report.error is not None:
@@ -62,7 +63,7 @@ async def _plans(
                 codes.append(code(found.report.error))
                 continue
             if not as_json:
-                _say(found, names, approved=approved, halted=halted)
+                _say(found, names, approved=approved, status=row.status)
             if exit_code and found.pending:
                 codes.append(Code.HELD if found.report.ending is Ending.HELD else Code.PENDING)
     if as_json:
@@ -70,14 +71,8 @@ async def _plans(
     return worst(codes)
 
 
-def _standing(work: Session, name: str, found: Plan) -> tuple[bool, bool]:
-    """Whether the mapping is approved as it is, and whether the pair is halted."""
-    row = ensured(work.store, name)
-    halted = row.status is Status.HALTED or found.report.ending is Ending.HELD
-    return row.approved_hash is not None and row.approved_hash == row.mapping_hash, halted
-
-
-def _say(found: Plan, names: Names, *, approved: bool, halted: bool) -> None:
+def _say(found: Plan, names: Names, *, approved: bool, status: Status) -> None:
+    """A plan; `approved` tells whether the mapping is, as it is now."""
     name, totals = found.report.pair, found.report.totals
     say(f"{name}: {count(found.links_before, 'link')}")
     if found.matched:
@@ -100,8 +95,10 @@ def _say(found: Plan, names: Names, *, approved: bool, halted: bool) -> None:
         say(f"  … and {count(len(found.conflicts) - 10, 'more conflict', 'more conflicts')}")
     for reason in found.report.reasons:
         say(f"  the guard would hold this: {reason}")
-    if not approved or halted:
+    if not approved or status is Status.HALTED or found.report.ending is Ending.HELD:
         say(f"  next: if this is what you want, `twoway approve {name}`, then `twoway sync {name}`")
+    elif found.pending and status is Status.PAUSED:
+        say(f"  next: nothing, for {name} is paused; `twoway resume {name}` lets it write")
     elif found.pending:
         say(f"  next: the daemon does this by itself; `twoway sync {name}` does it now")
     else:
