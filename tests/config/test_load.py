@@ -79,11 +79,11 @@ def test_a_credential_that_cannot_be_read_is_named(folder: Path, monkeypatch: py
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     (folder / "config.yaml").write_text(CONFIG)
     (credentials / name).write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=f"systemd credential {name}: the credential is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=f"systemd credential {name}: is not UTF-8 text"):
         load(folder / "config.yaml")
     (credentials / name).unlink()
     (credentials / name).mkdir()
-    with pytest.raises(ConfigError, match=f"systemd credential {name}: the credential cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match=f"systemd credential {name}: cannot be read: Is a directory"):
         load(folder / "config.yaml")
 
 

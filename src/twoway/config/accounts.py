@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import SecretStr, ValidationError
 
 from twoway.config.problems import Problem, valid
-from twoway.config.settings import AccountSection, Settings, read_secret, variable
+from twoway.config.settings import AccountSection, Settings, credential_of, read_secret, variable
 from twoway.config.strict import complaints
 from twoway.config.yamlfile import Document, Where
 
@@ -47,9 +47,13 @@ def read_settings(
 
 
 def _located(document: Document, where: Where, what: str) -> Problem:
-    """A problem in the file or, where the file does not say it, in the environment."""
+    """A problem in the place that the setting comes from: the environment goes before credentials, they before the
+    file."""
     name = variable(tuple(where))
-    if document.holds(where) or what == "is missing":
+    credential = None if name in os.environ else credential_of(tuple(where))
+    if credential is not None:
+        return Problem(f"systemd credential {credential}", 0, 0, ".".join(str(one) for one in where), what)
+    if name not in os.environ and (document.holds(where) or what == "is missing"):
         return document.problem(where, f"{what} (or set {name})" if what == "is missing" else what)
     return Problem(f"environment {name}", 0, 0, ".".join(str(one) for one in where), what)
 
@@ -140,7 +144,9 @@ def _app_problems(settings: Settings, document: Document, apps: Mapping[str, App
         ):
             for key in given:
                 if key not in known:
-                    written = f"{key}{_FILE}" if section == "secrets" else key
+                    where = (*here, section, key)
+                    outside = variable(where) in os.environ or credential_of(where) is not None
+                    written = f"{key}{_FILE}" if section == "secrets" and not outside else key
                     what = f"{account.app} takes no such key; {valid(known, key)}"
                     problems.append(_located(document, (*here, section, written), what))
     return problems

@@ -207,28 +207,36 @@ class CredentialsSource(PydanticBaseSettingsSource):
             match file.name.split("__"):
                 case ["accounts", account, key] | ["accounts", account, "secrets", key] if account in self._accounts:
                     accounts = found.setdefault("accounts", {})
-                    accounts.setdefault(account, {}).setdefault("secrets", {})[key] = _credential(file)
+                    accounts.setdefault(account, {}).setdefault("secrets", {})[key] = _read_credential(file)
                 case [section, key] if section in self.settings_cls.model_fields and section != "accounts":
-                    found.setdefault(section, {})[key] = _credential(file)
+                    found.setdefault(section, {})[key] = _read_credential(file)
                 case _:
                     pass
         return found
 
 
-def read_secret(path: Path) -> str:
-    """The text of a secret's file, without the line end that editors add."""
-    return path.read_text(encoding="utf-8").rstrip("\r\n")
-
-
-def _credential(file: Path) -> str:
+def _read_credential(file: Path) -> str:
     """The text of a credential. Raises `ConfigError`."""
     try:
         return read_secret(file)
     except OSError as error:
-        what = f"the credential cannot be read: {error.strerror}"
+        what = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
-        what = "the credential is not UTF-8 text; valid: the secret as text, as LoadCredential= takes it from a file"
+        what = "is not UTF-8 text; valid: the secret as text, as LoadCredential= takes it from a file"
     raise ConfigError([Problem(f"systemd credential {file.name}", 0, 0, "", what)])
+
+
+def credential_of(where: tuple[str | int, ...]) -> str | None:
+    """The credential that gives this setting, if one does."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    parts = [str(one) for one in where]
+    names = ["__".join(parts), "__".join(one for one in parts if one != "secrets")]
+    return next((name for name in names if folder and (Path(folder) / name).exists()), None)
+
+
+def read_secret(path: Path) -> str:
+    """The text of a secret's file, without the line end that editors add."""
+    return path.read_text(encoding="utf-8").rstrip("\r\n")
 
 
 def variable(where: tuple[str | int, ...]) -> str:
