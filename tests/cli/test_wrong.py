@@ -38,6 +38,21 @@ def test_a_wrong_token(twoway: Installation) -> None:
         assert "pat-wrong-0000" not in result.out + result.err
 
 
+@pytest.mark.parametrize("token", ["pat-\u00e4-0000", "pat-0000 "], ids=["a letter that no token has", "a space"])
+def test_a_token_that_cannot_be_sent(twoway: Installation, token: str) -> None:
+    (twoway.folder / "crm.token").write_text(token)
+    before = len(twoway.crm.requests_since())
+    result = twoway.run("plan", PAIR)
+    assert (result.code, len(twoway.crm.requests_since())) == (7, before)
+    assert result.err.startswith("twoway: crm: the account's secret holds a letter that no token has, or ends with")
+    assert token not in result.err
+
+
+def test_a_mark_that_an_editor_puts_before_the_token_is_no_part_of_it(twoway: Installation) -> None:
+    (twoway.folder / "crm.token").write_text(twoway.crm.text("token"), encoding="utf-8-sig")
+    twoway.well("check")
+
+
 def test_an_account_that_refuses_us_is_paused_until_it_is_resumed(twoway: Installation) -> None:
     twoway.contact(email="ada@shop.test")
     twoway.started()

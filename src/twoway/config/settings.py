@@ -235,8 +235,9 @@ def credential_of(where: tuple[str | int, ...]) -> str | None:
 
 
 def read_secret(path: Path) -> str:
-    """The text of a secret's file, without the line end that editors add."""
-    return path.read_text(encoding="utf-8").rstrip("\r\n")
+    """The text of a secret's file, without the line end that editors add, and without the mark that some put before
+    UTF-8 text."""
+    return path.read_text(encoding="utf-8-sig").rstrip("\r\n")
 
 
 def variable(where: tuple[str | int, ...]) -> str:

@@ -45,10 +45,11 @@ class _Fixed:
                     "the account's secret holds a line break or another control character",
                     remedy="Store it again, on one line, without anything around it",
                 )
-        if not all(value.isascii() for value in headers.values()):
+        if any(not value.isascii() or value != value.rstrip() for value in headers.values()):
             raise AccountRefused(
-                "the account's secret holds a letter that no token has, perhaps one that cannot be seen",
-                remedy="Store it again as the app shows it, whole, and copied from nowhere else",
+                "the account's secret holds a letter that no token has, perhaps one that cannot be seen, or ends with a"
+                " space",
+                remedy="Store it again as the app shows it, without anything around it",
             )
         self._headers = dict(headers)
         self._secrets = tuple(secrets)
