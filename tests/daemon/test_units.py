@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from twoway.config import ConfigError, load
 from twoway.config.settings import AccountSection, Settings
 
 _UNITS = Path(__file__).parents[2] / "systemd"
+_OPERATIONS = _UNITS.parent / "docs" / "operations.md"
 _DAEMON = "twoway.service"
 _ONCE = "twoway-sync.service"
 _TIMER = "twoway-sync.timer"
@@ -87,6 +89,33 @@ def test_the_daemon_has_a_watchdog_and_its_restarts_are_limited() -> None:
 )
 def test_a_unit_is_hardened(unit: str, key: str, values: list[str]) -> None:
     assert _read(unit)["Service"][key] == values
+
+
+@pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
+def test_the_service_can_read_a_configuration_that_is_roots(unit: str) -> None:
+    # systemd makes a user that is in no other group, and leaves the owner of this one directory alone.
+    assert _read(unit)["Service"]["ConfigurationDirectoryMode"] == ["0755"]
+    assert "install -d -m 755 /etc/twoway /etc/twoway/pairs" in _OPERATIONS.read_text()
+
+
+def test_the_services_credential_goes_before_the_file_that_only_root_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One configuration for the service and for the commands that a person types, as docs/operations.md gives it."""
+    told = re.search(r"(?s)```\n(accounts:.*?)```", _OPERATIONS.read_text())
+    assert told is not None
+    (tmp_path / "config.yaml").write_text(told[1])
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "accounts__crm__token").write_text("s3cr3t\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/twoway")
+    service = load(tmp_path / "config.yaml")
+    assert service.secrets("crm") == {"token": "s3cr3t"}
+    monkeypatch.delenv("STATE_DIRECTORY")
+    assert load(tmp_path / "config.yaml").settings.state.path == service.settings.state.path
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    with pytest.raises(ConfigError, match=r"crm\.secrets\.token_file: the file cannot be read"):
+        load(tmp_path / "config.yaml")
 
 
 @pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
