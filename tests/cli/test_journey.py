@@ -233,7 +233,10 @@ def test_duplicates_are_set_aside_and_looked_at_again(twoway: Installation) -> N
     mapping.write_text(MAPPING.replace("match: [email]", "match: [last_name]"))
     ada = twoway.contact(email="ada@shop.test", firstname="Ada", lastname="Lovelace")
     twin = twoway.contact(email="twin@shop.test", firstname="Twin", lastname="Lovelace")
-    assert "2 records set aside as duplicates" in twoway.well("plan", PAIR).out
+    planned = twoway.well("plan", PAIR).out
+    assert "2 records set aside as duplicates\n" in planned
+    assert planned.count("\n  set aside  ") == 2
+    assert "(last_name): last_name is not unique: also in" in planned
     twoway.started()
     parked = twoway.well("parked", "list").out
     assert f"crm:{ada} (last_name): last_name is not unique: also in crm:{twin}; next try 2" in parked

@@ -177,12 +177,13 @@ def parked(one: ParkedRow, names: Names) -> dict[str, Any]:
     }
 
 
-def say_parked(one: ParkedRow, names: Names) -> None:
-    """A record that was set aside, on one line."""
+def say_parked(one: ParkedRow, names: Names, title: str = "") -> None:
+    """A record that was set aside, on one line, after a title."""
     field = f" ({one.field})" if one.field else ""
     again = f"next try {words.when(one.retry_at)}" if one.retry_at else "tried again when it changes"
     tried = f", tried {one.tries} times" if one.tries > 1 else ""
-    say(f"  {names[one.side]}:{one.record_id}{field}: {words.rule(one.reason, names)}; {again}{tried}")
+    named = f"{title}  {names[one.side]}" if title else names[one.side]
+    say(f"  {named}:{one.record_id}{field}: {words.rule(one.reason, names)}; {again}{tried}")
 
 
 def cycle(one: CycleRow, names: Names) -> dict[str, Any]:

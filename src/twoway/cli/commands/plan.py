@@ -1,7 +1,7 @@
 """`twoway plan`."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -17,6 +17,9 @@ from twoway.engine.plans import Plan
 from twoway.state.pairs import Status
 
 app = typer.Typer(add_completion=False)
+
+_TOLD: Final = 10
+"""Conflicts and records set aside that are told one by one."""
 
 
 @app.command()
@@ -81,7 +84,7 @@ def _say(found: Plan, names: Names, *, approved: bool, status: Status) -> None:
     duplicates = sum(one.code == "duplicate" for one in found.parked)
     others = len(found.parked) - duplicates
     if duplicates:
-        say(f"  {count(duplicates, 'record')} set aside as duplicates: `twoway parked list {name}`")
+        say(f"  {count(duplicates, 'record')} set aside as duplicates")
     if others:
         say(f"  {count(others, 'record')} set aside for other reasons")
     if found.conflicts:
@@ -89,10 +92,15 @@ def _say(found: Plan, names: Names, *, approved: bool, status: Status) -> None:
     reports.say_lines(found.lines, names)
     if found.more:
         say(f"  … and {count(found.more, 'more write', 'more writes')}: `--limit {len(found.lines) + found.more}`")
-    for one in found.conflicts[:10]:
+    for one in found.conflicts[:_TOLD]:
         reports.say_conflict(one, names, "conflict")
-    if len(found.conflicts) > 10:
-        say(f"  … and {count(len(found.conflicts) - 10, 'more conflict', 'more conflicts')}")
+    if len(found.conflicts) > _TOLD:
+        say(f"  … and {count(len(found.conflicts) - _TOLD, 'more conflict', 'more conflicts')}")
+    # `twoway parked list` knows none that only the plan has found.
+    for parked in found.parked[:_TOLD]:
+        reports.say_parked(parked, names, "set aside")
+    if len(found.parked) > _TOLD:
+        say(f"  … and {count(len(found.parked) - _TOLD, 'more record', 'more records')} set aside: `--json` lists all")
     for reason in found.report.reasons:
         say(f"  the guard would hold this: {reason}")
     if not approved or status is Status.HALTED or found.report.ending is Ending.HELD:
