@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from functools import partialmethod
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from twoway.cli.main import app
 from twoway.daemon.clock import SystemClock
 from twoway.daemon.lock import state_lock
 from twoway.engine.service import Service
+from twoway.sdk import registry
 from twoway.state.sqlite import SQLite
 
 LONG = "9" * 30
@@ -51,6 +53,19 @@ def test_a_token_that_cannot_be_sent(twoway: Installation, token: str) -> None:
 def test_a_mark_that_an_editor_puts_before_the_token_is_no_part_of_it(twoway: Installation) -> None:
     (twoway.folder / "crm.token").write_text(twoway.crm.text("token"), encoding="utf-8-sig")
     twoway.well("check")
+
+
+def test_a_broken_connector_that_no_account_uses_is_no_reason_to_stand_still(
+    twoway: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [*entry_points(group=registry.GROUP), EntryPoint("acme", "no_such_module:X", registry.GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(points).select(group=group))
+    twoway.well("check")
+    twoway.started()
+    config = twoway.folder / "config.yaml"
+    config.write_text(config.read_text().replace("app: mailchimp", "app: acme"))
+    used = twoway.run("check")
+    assert (used.code, "the connector acme (no_such_module:X) cannot be loaded" in used.err) == (2, True)
 
 
 def test_an_account_that_refuses_us_is_paused_until_it_is_resumed(twoway: Installation) -> None:

@@ -9,7 +9,7 @@ from twoway.cli.progress import progress
 from twoway.config.load import Config
 from twoway.daemon import logs
 from twoway.engine.service import Service
-from twoway.sdk.registry import find_connector, installed_connectors
+from twoway.sdk.registry import Connectors
 from twoway.state.store import Store
 
 
@@ -25,7 +25,7 @@ class Session:
 
 def full_config(ctx: Called) -> Config:
     """The configuration, with the accounts' keys checked against the installed connectors; logging is set up."""
-    config = config_of(ctx, {name: find_connector(name) for name in installed_connectors()})
+    config = config_of(ctx, Connectors())
     hidden = [secret for account in config.settings.accounts for secret in config.secrets(account).values()]
     logs.configure(level="debug" if ctx.obj.verbose else "warning", form="console", secrets=hidden)
     return config

@@ -28,7 +28,7 @@ from twoway.engine.lease import PairBusy
 from twoway.engine.service import NotNow, Service
 from twoway.ports import Clock
 from twoway.sdk.errors import ConnectorError
-from twoway.sdk.registry import find_connector, installed_connectors
+from twoway.sdk.registry import Connectors
 from twoway.state.pairs import Status
 from twoway.state.store import Store
 
@@ -59,7 +59,7 @@ def run(path: Path, clock: Clock | None = None, monotonic: Callable[[], int] = m
 
 def read_config(path: Path) -> Config:
     """The configuration, with the accounts' keys checked against the installed connectors."""
-    return load(path, {name: find_connector(name) for name in installed_connectors()})
+    return load(path, Connectors())
 
 
 def state_path(config: Config) -> Path:

@@ -1,6 +1,6 @@
 """Connectors are found by the entry-point group `twoway.connectors`: the built-in ones and those of other packages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -54,3 +54,25 @@ def find_connector(name: str) -> ConnectorFactory:
     if isinstance(factory, type) and any("__call__" in vars(each) for each in factory.__mro__):
         factory = factory()
     return cast(ConnectorFactory, factory)
+
+
+class Connectors(Mapping[str, ConnectorFactory]):
+    """The installed connectors by name. Each is loaded when it is asked for: a broken one that no account uses is no
+    reason for the others to stand still."""
+
+    def __init__(self) -> None:
+        self._installed = installed_connectors()
+
+    def __getitem__(self, name: str) -> ConnectorFactory:
+        if name not in self._installed:
+            raise KeyError(name)
+        return find_connector(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._installed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._installed)
+
+    def __len__(self) -> int:
+        return len(self._installed)
