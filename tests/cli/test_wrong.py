@@ -133,6 +133,7 @@ def test_a_field_that_the_app_does_not_have(twoway: Installation) -> None:
         pytest.param(["pause", "nothing"], "valid: crm-newsletter", id="no such pair to pause"),
         pytest.param(["cycles", "nothing"], "valid: crm-newsletter", id="no such pair to list"),
         pytest.param(["approve", "99"], "there is no cycle 99", id="no such cycle to approve"),
+        pytest.param(["history", "--cycle", "99"], "there is no cycle 99", id="no such cycle of the history"),
         pytest.param(["undo", "99"], "there is no cycle 99", id="no such cycle to undo"),
         pytest.param(["explain", "cmr:1"], "cmr is not an account of any pair", id="no such account"),
         pytest.param(["explain", "crm"], "Write ACCOUNT:ID", id="a record without an id"),

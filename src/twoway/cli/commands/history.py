@@ -6,7 +6,7 @@ import typer
 
 from twoway.cli import words
 from twoway.cli.context import chosen, config_of, ensured, names_of, places, state_of
-from twoway.cli.options import LARGEST, AsJson, FieldOption, PairOption
+from twoway.cli.options import LARGEST, AsJson, FieldOption, NoSuch, PairOption
 from twoway.cli.output import document, say
 from twoway.cli.words import Names
 from twoway.config.load import Config
@@ -59,6 +59,8 @@ def _rows(
     cycle: int | None,
     limit: int,
 ) -> list[HistoryRow]:
+    if cycle is not None and store.pairs.cycle(cycle) is None:
+        raise NoSuch(f"there is no cycle {cycle}", "`twoway cycles` lists those that did something")
     if record is None:
         if pair is not None:
             chosen(config, pair)
