@@ -161,6 +161,11 @@ BROKEN = [
         ("start: review", "start: review\nguard: { creates: 120% }"),
         "guard.creates: not a share",
     ),
+    (
+        "a share that may be one in a hundred",
+        ("start: review", "start: review\nguard: { deletes: 1 }"),
+        f"{FILE}:5:10: guard.deletes: not a share; valid: 0% to 100%",
+    ),
     ("a share in words", ("start: review", "start: review\nguard: { creates: some }"), "guard.creates: not a share"),
     (
         "a duration that is none",

@@ -21,10 +21,11 @@ def parse_duration(raw: Any) -> int:
 
 
 def parse_share(raw: Any) -> float:
-    """A part of the whole, 0 to 1. `ValueError` for what is none."""
+    """A part of the whole, 0 to 1. `ValueError` for what is none, and for `1`, with which a person may mean 1%: read as
+    the whole it would let everything pass."""
     if isinstance(raw, str) and (found := _SHARE.fullmatch(raw.strip())):
         share = float(found[1]) / 100
-    elif isinstance(raw, int | float) and not isinstance(raw, bool):
+    elif isinstance(raw, float) or (isinstance(raw, int) and not isinstance(raw, bool) and raw == 0):
         share = float(raw)
     else:
         share = -1.0
