@@ -157,6 +157,11 @@ BROKEN = [
         f"{FILE}:5:10: guard.floor: must be",
     ),
     (
+        "a place that is empty",
+        ("    right: merge_fields.PHONE", "    right:"),
+        f"{FILE}:10:5: fields.phone.right: is empty; valid: the app's field,",
+    ),
+    (
         "a share that is none",
         ("start: review", "start: review\nguard: { creates: 120% }"),
         "guard.creates: not a share",

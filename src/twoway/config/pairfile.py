@@ -125,6 +125,11 @@ class SchedulePart(Strict):
 
 
 def _place(raw: Any) -> Any:
+    if raw is None:
+        # A line that was not finished would leave the field on one side, where it is never carried over.
+        raise ValueError(
+            "is empty; valid: the app's field, or a table; leave the key out of a field with one side only"
+        )
     return {"path": raw} if isinstance(raw, str) else raw
 
 
