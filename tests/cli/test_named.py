@@ -235,6 +235,19 @@ def test_every_cycle_of_the_document_has_the_same_keys(twoway: Installation) -> 
     assert [one["requests"] for one in (*ran, *skipped) if one["status"] != "done"] == [{"crm": 0, "newsletter": 0}] * 3
 
 
+def test_every_plan_of_the_document_has_the_same_keys(twoway: Installation) -> None:
+    (twoway.folder / "pairs" / "a.yaml").write_text(VIPS)
+    fine = twoway.well("plan", PAIR, "--json").json()["plans"]
+    both = twoway.run("plan", "--json")
+    (there_is_none,) = (named := twoway.run("plan", "crm-vips", "--json")).json()["plans"]
+    assert [one["pair"] for one in both.json()["plans"]] == [PAIR, "crm-vips"]
+    assert both.json()["plans"][1] == there_is_none
+    assert there_is_none.keys() == fine[0].keys()
+    assert "VIPs" in there_is_none["error"]
+    assert (both.code, named.code) == (7, 7)
+    assert named.err.startswith("twoway: newsletter: there is no audience")
+
+
 def test_a_paused_pair_that_has_the_named_record_is_told(twoway: Installation) -> None:
     ada = twoway.contact(email="ada@shop.test", firstname="Ada")
     twoway.started()

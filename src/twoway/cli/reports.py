@@ -102,6 +102,13 @@ def plan(found: Plan, names: Names, *, approved: bool, known: Iterable[ConflictR
     }
 
 
+def no_plan(pair: str, error: Exception) -> dict[str, Any]:
+    """Why there is no plan of a pair, in JSON, with the keys of a plan: what is not known is `null`."""
+    unknown = dict.fromkeys(("approved", "pending", "held", "links_before", "matched"))
+    lists: dict[str, Any] = {key: [] for key in ("reasons", "directions", "lines", "conflicts", "parked")}
+    return {"pair": pair, **unknown, **lists, "more": 0, "error": message(error)}
+
+
 def report(pair: str, names: Names, outcome: Report | Exception | None) -> dict[str, Any]:
     """What became of a pair that was to run a cycle, in JSON: its report, why there was none, or `None` where the pair
     was skipped. A cycle that found nothing to do is not kept, and has no number."""

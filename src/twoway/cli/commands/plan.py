@@ -49,12 +49,11 @@ async def _plans(
         for one in chosen(work.config, pair):
             try:
                 found = await work.service.plan(one.name, snapshot=snapshot, limit=limit)
-            except Exception as error:
-                # Whatever is wrong with one pair, the others' plans are shown.
-                if pair is not None:
-                    raise
-                warn(f"{one.name}:")
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one pair, the others' plans are shown
+                if pair is None:
+                    warn(f"{one.name}:")
                 codes.append(Code(tell(error, verbose=ctx.obj.verbose)))
+                documents.append(reports.no_plan(one.name, error))
                 continue
             names = accounts_of(one)
             row = ensured(work.store, one.name)
