@@ -22,82 +22,11 @@ from twoway.sdk import (
     RawValues,
     Receipt,
     Record,
-    SnapshotNeeded,
     TellUser,
     TryLater,
     Write,
 )
 from twoway.testing.memory import MemoryConnector, Stored
-
-
-class SkipsTheEdge(MemoryConnector):
-    """Goes on after the last instant of a page, and not after its last record."""
-
-    async def changes(self, cursor: str | None) -> Page:
-        page = await super().changes(cursor)
-        if page.last or page.cursor is None:
-            return page
-        at, _, began = json.loads(page.cursor)
-        return page._replace(cursor=json.dumps([at, "~", began]))
-
-
-class PagesByOffset(MemoryConnector):
-    """Cuts its snapshot by places, which shift."""
-
-    async def snapshot(self, cursor: str | None) -> Page:
-        start, size = int(cursor or 0), self.app.manner.page
-        live = [record for record in self.app.shown() if record.alive]
-        last = start + size >= len(live)
-        shown = live[start : start + size]
-        following = None if last else str(start + size)
-        return Page(records=self._records(shown), versions=self._versions(shown), cursor=following, last=last)
-
-
-class StandsStill(MemoryConnector):
-    """Gives a page that is not the last, with the cursor that it was given."""
-
-    async def changes(self, cursor: str | None) -> Page:
-        page = await super().changes(cursor)
-        return page._replace(last=False, cursor=cursor) if cursor else page
-
-
-class ReadsNoOverlap(MemoryConnector):
-    """Takes the end of its last read for the beginning of the next."""
-
-    async def changes(self, cursor: str | None) -> Page:
-        page = await super().changes(cursor)
-        fresh = [
-            each for each in page.records if cursor is None or (each.modified or 0) > int(cursor[1:].split(",")[0])
-        ]
-        return page._replace(records=fresh)
-
-
-class RemembersItsPlace(MemoryConnector):
-    """Knows where its feed stands by itself, and does not look at the cursor."""
-
-    _place: str | None = None
-
-    async def changes(self, cursor: str | None) -> Page:
-        page = await super().changes(cursor if cursor is None else self._place)
-        self._place = page.cursor
-        return page
-
-
-class GuessesAPosition(MemoryConnector):
-    """Begins anew where it does not understand the cursor."""
-
-    async def changes(self, cursor: str | None) -> Page:
-        try:
-            return await super().changes(cursor)
-        except SnapshotNeeded:
-            return await super().changes(None)
-
-
-class HidesDeletions(MemoryConnector):
-    """Declares that its feed tells deletions, and leaves them out."""
-
-    async def changes(self, cursor: str | None) -> Page:
-        return (await super().changes(cursor))._replace(gone=())
 
 
 class LeavesAnswersOut(MemoryConnector):

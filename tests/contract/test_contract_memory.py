@@ -1,5 +1,6 @@
 """The app in memory, in several manners."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -24,6 +25,8 @@ class MemoryBench(Bench):
     def __init__(self, manner: Manner, connect: type[MemoryConnector] = MemoryConnector) -> None:
         self.clock = VirtualClock()
         self.app = MemoryApp("memory", NAMES, self.clock, manner)
+        late = itertools.cycle((manner.lag, manner.lag // 2, 0))
+        self.app.lateness = lambda: next(late)
         self.connect = connect
 
     def open(self, setup: Setup = Setup.RIGHT, *, times: bool = False) -> Connector:

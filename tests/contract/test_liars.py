@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract import liars
+from tests.contract import liars, listing_liars
 from tests.contract.test_contract_mailchimp import MailchimpBench
 from tests.contract.test_contract_memory import MemoryBench
 from twoway.sdk import Connector, Consistency
@@ -16,20 +16,31 @@ PLAIN = Manner()
 SMALL_PAGES = Manner(page=20)
 KEYED = Manner(unique=frozenset({"email"}), marker=True, find_fields=frozenset({"email"}))
 LATE = Manner(lag=30_000, find=Consistency.LAGGING, find_fields=frozenset({"email"}))
+LATE_PAGES = Manner(page=20, lag=30_000)
 FINDS = Manner(find_fields=frozenset({"name"}))
 VERSIONS = Manner(by_version=True, page=20)
 ONE_VERSION = "test_a_version_in_a_listing_stands_for_one_content"
 MEANWHILE = "test_what_changes_while_a_snapshot_is_read_is_told_by_the_feed_after_it"
 
 IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
-    (liars.SkipsTheEdge, SMALL_PAGES, "test_many_changes_of_one_instant_are_all_told"),
-    (liars.SkipsTheEdge, SMALL_PAGES, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
-    (liars.PagesByOffset, SMALL_PAGES, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
-    (liars.StandsStill, PLAIN, "test_changes_tell_edits_and_new_records"),
-    (liars.ReadsNoOverlap, PLAIN, "test_an_edit_at_the_instant_of_the_last_read_is_told_next"),
-    (liars.RemembersItsPlace, PLAIN, "test_a_kept_cursor_goes_on_in_a_fresh_connector"),
-    (liars.GuessesAPosition, PLAIN, "test_a_foreign_cursor_asks_for_a_snapshot"),
-    (liars.HidesDeletions, PLAIN, "test_deletions_are_told_where_that_is_declared"),
+    (listing_liars.SkipsTheEdge, SMALL_PAGES, "test_many_changes_of_one_instant_are_all_told"),
+    (listing_liars.SkipsTheEdge, SMALL_PAGES, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
+    (listing_liars.PagesByOffset, SMALL_PAGES, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (listing_liars.EndsAtADeletion, SMALL_PAGES, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (listing_liars.StandsStill, PLAIN, "test_changes_tell_edits_and_new_records"),
+    (listing_liars.ReadsNoOverlap, PLAIN, "test_an_edit_at_the_instant_of_the_last_read_is_told_next"),
+    (listing_liars.ReadsNoOverlapOfTheLag, LATE, "test_what_an_index_shows_late_is_told_by_a_later_read"),
+    (
+        listing_liars.PagesTheFeedByOffset,
+        LATE_PAGES,
+        "test_changes_between_two_pages_are_told_in_this_read_or_the_next",
+    ),
+    (listing_liars.PagesByOffset, LATE_PAGES, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (listing_liars.ClaimsAShortLag, LATE, "test_a_snapshot_lists_every_live_record_and_no_other"),
+    (listing_liars.RemembersItsPlace, PLAIN, "test_a_kept_cursor_goes_on_in_a_fresh_connector"),
+    (listing_liars.PrefersItsOwnPlace, PLAIN, "test_a_kept_cursor_goes_on_in_a_fresh_connector"),
+    (listing_liars.GuessesAPosition, PLAIN, "test_a_foreign_cursor_asks_for_a_snapshot"),
+    (listing_liars.HidesDeletions, PLAIN, "test_deletions_are_told_where_that_is_declared"),
     (liars.LeavesAnswersOut, PLAIN, "test_fetch_answers_every_id"),
     (liars.FollowsMerges, PLAIN, "test_merges_are_told_or_hidden_as_declared"),
     (liars.ShowsEmptyTexts, PLAIN, "test_a_field_that_is_empty_is_none_and_not_missing"),
@@ -58,13 +69,13 @@ IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.NumbersItsAnswers, VERSIONS, "test_a_record_that_rests_is_listed_at_one_version"),
     (liars.ListsEmptyVersions, VERSIONS, "test_pages_are_what_they_seem"),
     (liars.ListsTheDeleted, VERSIONS, "test_a_snapshot_lists_every_live_record_and_no_other"),
-    (liars.PagesByOffset, VERSIONS, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
-    (liars.SkipsTheEdge, VERSIONS, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
+    (listing_liars.PagesByOffset, VERSIONS, "test_a_snapshot_misses_nobody_while_records_come_and_go"),
+    (listing_liars.SkipsTheEdge, VERSIONS, "test_changes_between_two_pages_are_told_in_this_read_or_the_next"),
     (liars.TellsNoFeed, VERSIONS, "test_a_snapshot_tells_the_feeds_cursor_where_that_is_declared"),
     (liars.TellsTheFeedUndeclared, PLAIN, "test_a_snapshot_tells_the_feeds_cursor_where_that_is_declared"),
     (liars.BeginsTheFeedTooLate, VERSIONS, MEANWHILE),
-    (liars.ReadsNoOverlap, PLAIN, MEANWHILE),
-    (liars.HidesDeletions, VERSIONS, MEANWHILE),
+    (listing_liars.ReadsNoOverlap, PLAIN, MEANWHILE),
+    (listing_liars.HidesDeletions, VERSIONS, MEANWHILE),
     (liars.DescribesTooLittle, PLAIN, "test_describe_tells_every_field_that_records_have"),
 )
 

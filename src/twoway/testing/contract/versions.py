@@ -126,6 +126,7 @@ class SnapshotFeedContract:
         field = await trial.plain_field()
         early, *others = trial.people(trial.bench.many)
         trial.settle()
+        trial.bench.advance(90)
         cursor = None if caps.snapshot_feed else await trial.now()
         edited = {early: "just before"}
         trial.bench.update(early, {field: edited[early]})
