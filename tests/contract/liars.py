@@ -1,6 +1,7 @@
 """Connectors that do not keep what they promise, each in one thing."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -45,6 +46,34 @@ class FollowsMerges(MemoryConnector):
             if isinstance(each, Absence) and each.into:
                 found[key] = replace_id((await super().fetch([each.into]))[each.into], key)
         return found
+
+
+class TurnsMergesRound(MemoryConnector):
+    """Tells of a merge that the survivor went into the loser."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor)
+        return page._replace(merged=[(survivor, loser) for loser, survivor in page.merged])
+
+
+class TellsMergesAsDeletions(MemoryConnector):
+    """Knows of a merge by id, and lists the loser as deleted in a feed that it calls consistent."""
+
+    async def changes(self, cursor: str | None) -> Page:
+        page = await super().changes(cursor)
+        return page._replace(merged=(), gone=[*page.gone, *(loser for loser, _ in page.merged)])
+
+
+class WritesToTheSurvivor(MemoryConnector):
+    """Follows a merge when it writes, and does not say so."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        receipts = await super().apply([write._replace(id=self._followed(write.id)) for write in writes])
+        return [each._replace(id=write.id or each.id) for each, write in zip(receipts, writes, strict=True)]
+
+    def _followed(self, record_id: str | None) -> str | None:
+        found = self.app.records.get(record_id or "")
+        return found.merged_into if found and found.merged_into else record_id
 
 
 def replace_id(answer: Fetched, id: str) -> Fetched:
@@ -98,6 +127,41 @@ class ForgetsTheMarker(MemoryConnector):
         if write.kind is Kind.CREATE and receipt.id:
             self.app.records[receipt.id].marker = None
         return receipt
+
+
+class IsBornWithEachEdit(MemoryConnector):
+    """Tells as the time of birth that of the last edit."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {
+            key: each._replace(created=each.modified) if isinstance(each, Record) else each
+            for key, each in found.items()
+        }
+
+
+class NeverMoves(MemoryConnector):
+    """Tells as the time of the last edit that of birth."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {
+            key: each._replace(modified=each.created) if isinstance(each, Record) else each
+            for key, each in found.items()
+        }
+
+
+class ReadsTimesAsLocal(MemoryConnector):
+    """Takes the app's times, which are UTC, for this machine's."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {key: self._local(each) if isinstance(each, Record) else each for key, each in found.items()}
+
+    @staticmethod
+    def _local(record: Record) -> Record:
+        shown = time.gmtime((record.modified or 0) / 1000)
+        return record._replace(modified=round(time.mktime(shown)) * 1000)
 
 
 class ClaimsFineTimes(MemoryConnector):

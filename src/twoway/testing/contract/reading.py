@@ -295,6 +295,17 @@ class FetchContract:
             trial.settle()
             heard = await trial.follow(cursor)
             expect(loser not in heard.records, "`changes` must not list a record that was merged away as live.")
+            expect(
+                heard.merged.items() <= {(loser, survivor)},
+                "`merged` must hold (the record that went, the one that it went into): the link moves to the second.",
+                heard.merged,
+            )
+            expect(
+                caps.hides_merges or caps.feed is not Consistency.CONSISTENT or loser not in heard.gone,
+                "A feed that is declared `consistent` is believed: it must tell a merge in `merged`, or the id alone in"
+                " `ids`. In `gone` it is a deletion, and the other side's person is deleted, too.",
+                sorted(heard.gone),
+            )
 
 
 class FindContract:

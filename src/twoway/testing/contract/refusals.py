@@ -2,7 +2,8 @@
 
 from twoway.core.model import Kind, Outcome, Raw, Record
 from twoway.ports import Consistency
-from twoway.testing.contract.trial import Trial, check, expect
+from twoway.sdk.errors import ConnectorError
+from twoway.testing.contract.trial import ContractBroken, Trial, check, expect
 
 
 class DuplicateContract:
@@ -132,6 +133,13 @@ class ConditionContract:
             version = receipt.version or read
 
 
+_MERGED_AWAY = (
+    "An update of a record that was merged away must be `gone`, as of any that is not there: the engine then asks what"
+    " became of it, and is told of the merge. A redirect (301) is such an answer: name it in `expect`."
+    " Where the app itself leads the old id on, the receipt must name the record that was written."
+)
+
+
 class GoneContract:
     """Writes to what is not there."""
 
@@ -164,6 +172,28 @@ class GoneContract:
                 f"A {kind.value} of what is gone already must be `gone` (or `done`): nothing is left to do.",
                 outcomes,
             )
+
+    @check
+    async def test_an_update_of_what_was_merged_away_says_so(self, trial: Trial) -> None:
+        if not trial.bench.merges:
+            return
+        field = await trial.plain_field()
+        loser, survivor = trial.person(), trial.person()
+        trial.bench.merge(loser, survivor)
+        before = dict(trial.bench.stored(survivor))
+        try:
+            (receipt,) = await trial.apply(trial.edit(loser, {field: "written"}))
+        except ConnectorError as error:
+            raise ContractBroken(f"{_MERGED_AWAY}\n  Found: {error!r}") from error
+        expect(
+            receipt.outcome is Outcome.GONE or (receipt.outcome is Outcome.DONE and receipt.id == survivor),
+            _MERGED_AWAY,
+            (receipt.outcome, receipt.id),
+        )
+        expect(
+            receipt.outcome is Outcome.DONE or dict(trial.bench.stored(survivor)) == before,
+            "An update that is `gone` must not have been made to the survivor of a merge.",
+        )
 
     @check
     async def test_one_record_that_is_gone_does_not_hold_back_the_others(self, trial: Trial) -> None:
