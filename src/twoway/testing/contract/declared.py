@@ -46,6 +46,19 @@ class DeclaredContract:
                 _within(f"`created` in `{name}`", found.created, before, after, caps.resolution)
         if record.modified is not None:
             _within("`modified`", record.modified, before, after, caps.resolution)
+        trial.bench.advance(3600)
+        before = trial.bench.now()
+        trial.bench.update(record_id, {await trial.plain_field(): "edited later"})
+        after = trial.bench.now()
+        edited = await trial.read(record_id)
+        expect(
+            edited.created == record.created,
+            "`created` must stay when a record is edited: a record that was edited would be taken for one that was born"
+            " since, and for our own create whose answer was lost.",
+            (record.created, edited.created),
+        )
+        if edited.modified is not None:
+            _within("`modified` after an edit", edited.modified, before, after, caps.resolution)
 
     @check
     async def test_the_feed_tells_when_records_were_created(self, trial: Trial) -> None:
@@ -206,7 +219,7 @@ class DeclaredContract:
 def _within(what: str, found: Instant | None, before: Instant, after: Instant, resolution: int) -> None:
     """Whether a time is that of an event between two instants, as far as the app's clock tells."""
     expect(
-        found is not None and before - resolution < found <= after + resolution,
+        found is not None and before - resolution <= found <= after + resolution,
         f"{what} must be the app's time of the event, in milliseconds, no coarser than `resolution` ({resolution} ms):"
         " who was last, and what was born since, is judged by it.",
         None if found is None else f"{found - before} ms after it",

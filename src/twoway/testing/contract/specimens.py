@@ -23,7 +23,7 @@ _BY_TYPE: Final[Mapping[FieldType, Sequence[Raw]]] = {
     FieldType.INTEGER: (7, 0, -12, 2_000_000_000),
     FieldType.NUMBER: (7, 0, Decimal("12.5"), "1234567.25"),
     FieldType.BOOLEAN: (True, False),
-    FieldType.DATE: ("2024-02-29", "1999-12-31"),
+    FieldType.DATE: ("2024-02-29", "1999-12-31", "1970-01-01", "1948-05-06"),
     FieldType.DATETIME: ("2024-02-29T23:59:58Z", "2001-01-01T00:00:00Z"),
     FieldType.EMAIL: ("zoe.oneil+tag@mail.test", "second@mail.test"),
     FieldType.PHONE: ("+442079460000", "+16502530000"),

@@ -1,9 +1,13 @@
 """One test's dealings with the bench and its connectors, and the rules that hold for every call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import pytest
 
 from twoway.core.model import Absence, Fetched, Kind, Outcome, Page, Raw, RawValues, Receipt, Record, Write
 from twoway.core.raw import Invalid
@@ -17,6 +21,9 @@ LOCKED_UP = 60.0
 PAGES = 5_000
 """Pages after which a listing is taken to have no end."""
 
+ZONE = "America/St_Johns"
+"""Three hours and a half behind UTC, or two and a half."""
+
 Suite = TypeVar("Suite")
 
 
@@ -28,6 +35,17 @@ def expect(kept: bool, rule: str, found: object = None) -> None:
     """Fail with the rule, and with what was found instead."""
     if not kept:
         raise ContractBroken(rule if found is None else f"{rule}\n  Found: {found!r}")
+
+
+@contextmanager
+def far_from_utc() -> Iterator[None]:
+    """Let this machine's own time zone be one that is not UTC: who means it by mistake is wrong on some machines only,
+    and those that run tests are seldom among them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", ZONE)
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def check(body: Callable[[Suite, "Trial"], Awaitable[None]]) -> Callable[[Suite, Bench], None]:
@@ -46,7 +64,8 @@ def check(body: Callable[[Suite, "Trial"], Awaitable[None]]) -> Callable[[Suite,
             finally:
                 await trial.close()
 
-        asyncio.run(whole())
+        with far_from_utc():
+            asyncio.run(whole())
 
     test.__name__, test.__doc__ = body.__name__, body.__doc__
     test.__qualname__, test.__module__ = body.__qualname__, body.__module__
