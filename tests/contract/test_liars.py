@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract import liars, listing_liars
+from tests.contract import liars, listing_liars, writing_liars
 from tests.contract.test_contract_mailchimp import MailchimpBench
 from tests.contract.test_contract_memory import MemoryBench
 from twoway.sdk import Connector, Consistency
@@ -17,6 +17,7 @@ SMALL_PAGES = Manner(page=20)
 KEYED = Manner(unique=frozenset({"email"}), marker=True, find_fields=frozenset({"email"}))
 LATE = Manner(lag=30_000, find=Consistency.LAGGING, find_fields=frozenset({"email"}))
 LATE_PAGES = Manner(page=20, lag=30_000)
+REWRITING = Manner(unique=frozenset({"email"}), stores=writing_liars.as_stored)
 FINDS = Manner(find_fields=frozenset({"name"}))
 VERSIONS = Manner(by_version=True, page=20)
 ONE_VERSION = "test_a_version_in_a_listing_stands_for_one_content"
@@ -66,6 +67,12 @@ IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.WritesWholeRecords, PLAIN, "test_an_update_touches_only_the_fields_it_names"),
     (liars.CutsLongTexts, PLAIN, "test_a_new_record_holds_what_it_was_given"),
     (liars.CutsLongTexts, PLAIN, "test_an_update_stores_what_it_was_given"),
+    (writing_liars.TellsWhatItSent, REWRITING, "test_a_new_record_holds_what_it_was_given"),
+    (writing_liars.TellsWhatItSent, REWRITING, "test_an_update_stores_what_it_was_given"),
+    (writing_liars.ForetellsNothing, REWRITING, "test_a_key_that_is_spelt_otherwise_reads_as_normal_foretells"),
+    (writing_liars.CutsAtTwoHundred, PLAIN, "test_a_value_that_an_app_may_not_like_is_stored_whole_or_refused"),
+    (writing_liars.PassesOverTheFixed, PLAIN, "test_a_field_that_cannot_be_written_is_not_passed_over"),
+    (writing_liars.KeepsTheKey, KEYED, "test_a_field_that_cannot_be_cleared_is_not_said_to_be"),
     (liars.NamesTheWrongHolder, KEYED, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
     (liars.AllowsSecondKeys, PLAIN, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first"),
     (liars.ChangesWhatItIsGiven, PLAIN, "test_normal_is_pure_and_settled"),
@@ -101,6 +108,7 @@ OVER_THE_NETWORK: tuple[tuple[Callable[[Connector], Any], str, dict[str, Trouble
     (liars.TellsSecrets, "test_a_wrong_login_is_the_accounts_matter", {}),
     (liars.RepeatsValues, "test_one_bad_record_does_not_hold_back_the_others", {}),
     (liars.RefusesWholeBatches, "test_one_bad_record_does_not_hold_back_the_others", {}),
+    (writing_liars.SplitsLists, "test_a_value_that_an_app_may_not_like_is_stored_whole_or_refused", {}),
     (liars.StaysBusy, "test_a_call_that_is_cancelled_leaves_the_connector_usable", {}),
 )
 

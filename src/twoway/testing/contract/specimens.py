@@ -48,3 +48,18 @@ def specimens(info: FieldInfo, given: Mapping[str, Sequence[Raw]]) -> Sequence[R
         limit = info.max_length or LONG
         return [*(text for text in found if len(str(text)) <= limit), ("é" + "x" * limit)[:limit]]
     return found
+
+
+def awkward(info: FieldInfo) -> Sequence[Raw]:
+    """Values that an app may refuse, and that many connectors mangle."""
+    if info.choices is not None:
+        return ()
+    match info.type:
+        case FieldType.STRING | FieldType.TEXT:
+            return ["é" + "x" * 300, "é" + "x" * 5_000, "é" + "x" * 70_000]
+        case FieldType.SET:
+            return [["semi;colon", "plain"], ["com,ma"], ["two words"], ["Upper", "upper"]]
+        case FieldType.NUMBER:
+            return [Decimal("0.0000001"), Decimal("-0.5")]
+        case _:
+            return ()

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from twoway.core.model import Kind, Outcome, Raw, RawValues, Write
+from twoway.core.model import Kind, Outcome, Raw, RawValues, Receipt, Write
 from twoway.ports import FieldInfo, FieldType
-from twoway.testing.contract.specimens import specimens
+from twoway.testing.contract.specimens import awkward, specimens
 from twoway.testing.contract.trial import Trial, check, expect, same
 
 _ROUND_TRIP = (
@@ -33,6 +33,7 @@ class WritingContract:
         ids = [await trial.made(receipt, write) for receipt, write in zip(receipts, writes, strict=True)]
         wrong = await _differing(trial, ids, writes)
         expect(not wrong, _ROUND_TRIP, wrong)
+        await _expect_told_as_read(trial, ids, receipts)
 
     @check
     async def test_an_update_stores_what_it_was_given(self, trial: Trial) -> None:
@@ -41,9 +42,58 @@ class WritingContract:
         ids = trial.people(len(tried))
         trial.bench.advance(1)
         writes = [trial.edit(record_id, {name: value}) for record_id, (name, value) in zip(ids, tried, strict=True)]
-        await trial.done(*writes)
+        receipts = await trial.done(*writes)
         wrong = await _differing(trial, ids, writes)
         expect(not wrong, _ROUND_TRIP, wrong)
+        await _expect_told_as_read(trial, ids, receipts)
+
+    @check
+    async def test_a_value_that_an_app_may_not_like_is_stored_whole_or_refused(self, trial: Trial) -> None:
+        fields = await _settable(trial, create=False)
+        for name, info in fields.items():
+            for value in () if name in trial.bench.values else awkward(info):
+                write = trial.edit(trial.person(), {name: value})
+                verdict = await trial.tried(write)
+                if verdict.receipts and verdict.receipts[0].outcome is Outcome.REFUSED:
+                    continue
+                wrong = await _differing(trial, [str(write.id)], [write])
+                expect(
+                    not wrong,
+                    "A value that does not fit (too long, with the sign that separates the values of a list) must be"
+                    " `refused`, or be read back as `normal` foretells: what comes back cut or split is carried to the"
+                    " other side.",
+                    [text[:200] for text in wrong],
+                )
+
+    @check
+    async def test_a_key_that_is_spelt_otherwise_reads_as_normal_foretells(self, trial: Trial) -> None:
+        fields = await trial.fields()
+        for key in sorted(trial.caps.unique & trial.sample().keys() & fields.keys()):
+            for spelt in (str.swapcase, lambda text: f" {text} "):
+                value = trial.sample()[key]
+                if not isinstance(value, str) or key in trial.caps.rewrites:
+                    continue
+                write = trial.creation(**{key: spelt(value)})
+                verdict = await trial.tried(write)
+                if verdict.error is not None or verdict.receipts[0].outcome is not Outcome.DONE:
+                    continue  # an app need not take it
+                record_id = await trial.made(verdict.receipts[0], write)
+                wrong = await _differing(trial, [record_id], [write])
+                expect(not wrong, f"{_ROUND_TRIP} By this form a create whose answer was lost is found again.", wrong)
+                await _expect_told_as_read(trial, [record_id], verdict.receipts)
+
+    @check
+    async def test_a_field_that_cannot_be_written_is_not_passed_over(self, trial: Trial) -> None:
+        fields = await trial.fields()
+        fixed = {name: specimens(info, {})[0] for name, info in fields.items() if not info.on_create}
+        for name, value in fixed.items():
+            write = trial.creation(**{name: value})
+            verdict = await trial.tried(write)
+            expect(
+                verdict.error is not None or verdict.receipts[0].outcome is not Outcome.DONE,
+                f"`describe` says that {name} is not writable (`on_create`): a create that sets it must be `refused`.",
+                [receipt.outcome.value for receipt in verdict.receipts],
+            )
 
     @check
     async def test_an_update_touches_only_the_fields_it_names(self, trial: Trial) -> None:
@@ -104,6 +154,9 @@ class WritingContract:
     async def test_a_field_that_cannot_be_cleared_is_not_said_to_be(self, trial: Trial) -> None:
         fields = await _settable(trial, create=True)
         fixed = [name for name, info in fields.items() if info.on_update and info.cleared_by is None]
+        described = await trial.fields()
+        keys = trial.caps.unique & described.keys()
+        fixed += sorted(name for name in keys if described[name].on_update and described[name].cleared_by is None)
         for name in fixed:
             record_id = trial.bench.create(trial.sample())
             before = (await trial.read(record_id)).values[name]
@@ -311,6 +364,27 @@ async def _differing(trial: Trial, ids: Sequence[str], writes: Sequence[Write]) 
             elif name not in trial.caps.rewrites and not same(infos[name], stored[name], wanted[name]):
                 wrong.append(f"{name}: wrote {sent!r}, expected {wanted[name]!r}, read {stored[name]!r}")
     return wrong
+
+
+async def _expect_told_as_read(trial: Trial, ids: Sequence[str], receipts: Sequence[Receipt]) -> None:
+    """Whether the records in receipts hold what a read shows of them."""
+    infos = {info.name: info for info in await trial.connector.describe()}
+    records = await trial.fetch(ids)
+    wrong = []
+    for record_id, receipt in zip(ids, receipts, strict=True):
+        read: RawValues = getattr(records[record_id], "values", {})
+        told = receipt.record.values if receipt.record else {}
+        wrong += [
+            f"{name}: told {value!r}, read {read[name]!r}"
+            for name, value in told.items()
+            if name in read and name not in trial.caps.rewrites and not same(infos[name], value, read[name])
+        ]
+    expect(
+        not wrong,
+        "The record in a receipt must hold what the app has stored, by its answer, and not what was sent: it becomes"
+        " the base, and the next read would look like an edit.",
+        wrong,
+    )
 
 
 def _moved(before: dict[str, object], after: object) -> set[str]:
