@@ -8,6 +8,7 @@ from tests.sandbox.zendesk_client import API, START, Client
 
 from twoway.sandbox.kit import VirtualClock
 from twoway.sandbox.zendesk import ZendeskApp
+from twoway.sandbox.zendesk_search import parse
 
 
 @pytest.fixture
@@ -474,3 +475,11 @@ class TestSearch:
         assert call("GET", "/search/export?query=user")[0] == 400
         assert call("GET", "/search?query=user&page=11")[1]["error"] == "invalid"
         assert call.get("/search/count?query=type:user")["count"] == 5
+
+
+def test_a_search_takes_an_apostrophe_within_quotes_for_itself() -> None:
+    assert [(term.name, term.value) for term in parse("email:\"o'neil@mail.test\" role:'x y'")] == [
+        ("email", "o'neil@mail.test"),
+        ("role", "'x"),
+        ("", "y'"),
+    ]

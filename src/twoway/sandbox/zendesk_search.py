@@ -75,7 +75,9 @@ def emails(fields: Mapping[str, Any]) -> set[str]:
 def parse(query: str) -> list[Term]:
     """The terms of a query. Quotes keep words together; an unbalanced one is taken as it is."""
     try:
-        words = shlex.split(query.replace("'", "\\'"))
+        lexer = shlex.shlex(query, posix=True)
+        lexer.whitespace_split, lexer.quotes, lexer.escape, lexer.commenters = True, '"', "", ""
+        words = list(lexer)
     except ValueError:
         words = query.split()
     return [_term(word) for word in words]
