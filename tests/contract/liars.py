@@ -15,6 +15,7 @@ from twoway.sdk import (
     Consistency,
     Fetched,
     FieldInfo,
+    FieldType,
     Kind,
     Outcome,
     Page,
@@ -101,6 +102,27 @@ class TakesTheTimeForAVersion(MemoryConnector):
             key: each._replace(version=str(each.modified)) if isinstance(each, Record) else each
             for key, each in found.items()
         }
+
+
+class AnswersInLowerCase(MemoryConnector):
+    """Answers under the form in which the app keeps a value, and not under what it was asked for."""
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        return {str(value).lower(): ids for value, ids in (await super().find(field, values)).items()}
+
+
+class QuotesNothing(MemoryConnector):
+    """Asks as if a plus were a blank, as in an address that was not quoted."""
+
+    async def find(self, field: str, values: Sequence[Raw]) -> Mapping[Raw, Sequence[str]]:
+        found = await super().find(field, [str(value).replace("+", " ") for value in values])
+        return dict(zip(values, found.values(), strict=True))
+
+    async def describe(self) -> Sequence[FieldInfo]:
+        return [
+            replace(info, type=FieldType.EMAIL if info.name == "email" else info.type)
+            for info in await super().describe()
+        ]
 
 
 class FindsTheFirst(MemoryConnector):
@@ -405,29 +427,6 @@ class RaisesAfterAHalf(Around):
         if any(each.outcome in {Outcome.LATER, Outcome.UNKNOWN} for each in receipts):
             raise TryLater("the batch failed")
         return receipts
-
-
-class TellsSecrets(Around):
-    """Repeats the login in its messages."""
-
-    async def check(self) -> Any:
-        try:
-            return await self._inner.check()
-        except ConnectorError as error:
-            error.message += " (stolen-us1)"
-            error.args = (error.message,)
-            raise
-
-
-class RepeatsValues(Around):
-    """Repeats what was refused."""
-
-    async def apply(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        receipts = await self._inner.apply(writes)
-        return [
-            each._replace(why=f"refused: {write.changed}") if each.outcome is Outcome.REFUSED else each
-            for each, write in zip(receipts, writes, strict=True)
-        ]
 
 
 class RefusesWholeBatches(Around):

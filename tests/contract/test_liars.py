@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract import liars, listing_liars, writing_liars
+from tests.contract import liars, listing_liars, talking_liars, writing_liars
 from tests.contract.test_contract_mailchimp import MailchimpBench
 from tests.contract.test_contract_memory import MemoryBench
 from twoway.sdk import Connector, Consistency
@@ -51,6 +51,8 @@ IN_MEMORY: tuple[tuple[type[MemoryConnector], Manner, str], ...] = (
     (liars.ShowsEmptyTexts, PLAIN, "test_every_read_tells_the_same_of_a_record"),
     (liars.TakesTheTimeForAVersion, PLAIN, "test_a_version_changes_with_every_field"),
     (liars.TakesTheTimeForAVersion, PLAIN, "test_a_read_at_the_version_of_a_receipt_shows_what_the_receipt_said"),
+    (liars.AnswersInLowerCase, KEYED, "test_find_tells_who_holds_a_value"),
+    (liars.QuotesNothing, KEYED, "test_find_takes_any_sign_in_a_value_for_itself"),
     (liars.FindsTheFirst, FINDS, "test_find_tells_all_who_hold_a_value"),
     (liars.CannotFindTheMarker, KEYED, "test_every_field_that_find_is_declared_for_can_be_looked_up"),
     (liars.ForgetsTheMarker, KEYED, "test_a_record_is_found_by_the_marker_that_its_create_carried"),
@@ -105,8 +107,12 @@ OVER_THE_NETWORK: tuple[tuple[Callable[[Connector], Any], str, dict[str, Trouble
     (liars.SaysItIsDone, WRITES, {"trouble": Trouble.LOST_REQUEST}),
     (liars.SaysItIsDone, WRITES, {"trouble": Trouble.BUSY}),
     (liars.RaisesAfterAHalf, BATCHES, {"trouble": Trouble.BROKEN}),
-    (liars.TellsSecrets, "test_a_wrong_login_is_the_accounts_matter", {}),
-    (liars.RepeatsValues, "test_one_bad_record_does_not_hold_back_the_others", {}),
+    (talking_liars.TellsSecrets, "test_a_wrong_login_is_the_accounts_matter", {}),
+    (talking_liars.ShowsItsLogin, "test_check_names_the_account", {}),
+    (talking_liars.LogsItsLogin, "test_check_names_the_account", {}),
+    (talking_liars.WritesItsLoginDown, WRITES, {"trouble": Trouble.LOST_ANSWER}),
+    (talking_liars.NamesTheCustomer, "test_a_second_record_with_the_key_is_a_duplicate_of_the_first", {}),
+    (talking_liars.RepeatsValues, "test_one_bad_record_does_not_hold_back_the_others", {}),
     (liars.RefusesWholeBatches, "test_one_bad_record_does_not_hold_back_the_others", {}),
     (writing_liars.SplitsLists, "test_a_value_that_an_app_may_not_like_is_stored_whole_or_refused", {}),
     (liars.StaysBusy, "test_a_call_that_is_cancelled_leaves_the_connector_usable", {}),

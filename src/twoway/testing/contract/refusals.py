@@ -24,6 +24,11 @@ class DuplicateContract:
                 " It is what keeps a create whose answer was lost from being made twice.",
                 (outcomes, verdict.error, f"{verdict.landed} new records"),
             )
+            expect(
+                str(sample[key]).lower() not in str(verdict.receipts[0].why).lower(),
+                "The words of a `duplicate` must not repeat the customer's value: they go to logs and screens"
+                " (`discreet` takes values out of an app's words).",
+            )
             told = verdict.receipts[0].id
             expect(
                 told in {holder, None},

@@ -1,6 +1,7 @@
 """One test's dealings with the bench and its connectors, and the rules that hold for every call."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,23 @@ def expect(kept: bool, rule: str, found: object = None) -> None:
 
 
 @contextmanager
+def listening() -> Iterator[list[str]]:
+    """What is logged meanwhile at the level that operators use."""
+    logged: list[str] = []
+    ears = logging.Handler(logging.INFO)
+    ears.emit = lambda record: logged.append(record.getMessage())  # type: ignore[method-assign]  # all that it does
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(ears)
+    root.setLevel(min(level, logging.INFO))
+    try:
+        yield logged
+    finally:
+        root.removeHandler(ears)
+        root.setLevel(level)
+
+
+@contextmanager
 def far_from_utc() -> Iterator[None]:
     """Let this machine's own time zone be one that is not UTC: who means it by mistake is wrong on some machines only,
     and those that run tests are seldom among them."""
@@ -56,7 +74,9 @@ def check(body: Callable[[Suite, "Trial"], Awaitable[None]]) -> Callable[[Suite,
             trial = Trial(bench)
             try:
                 async with asyncio.timeout(LOCKED_UP):
-                    await body(self, trial)
+                    with listening() as logged:
+                        await body(self, trial)
+                trial.keep_secrets("What is logged", "\n".join(logged))
             except TimeoutError:
                 raise ContractBroken(
                     "A call must end: the connector waited for a lock, a turn or an answer that never came."
@@ -144,6 +164,13 @@ class Trial:
         """Close every connector."""
         for connector in self._opened:
             await connector.close()
+
+    def keep_secrets(self, what: str, text: str) -> None:
+        """Fail where a secret of the account stands in a text."""
+        expect(
+            not any(secret in text for secret in self.bench.secrets),
+            f"{what} must not hold a secret of the account: it goes to logs and screens.",
+        )
 
     def settle(self) -> None:
         """Let so much time pass that no listing may be behind any more, and none to spare: who is later lies."""
@@ -364,6 +391,7 @@ class Verdict:
         except ConnectorError as raised:
             error = raised
         bench.calm()
+        trial.keep_secrets("The words of a receipt", " ".join(receipt.why or "" for receipt in receipts))
         after = bench.live()
         new = len(after - live)
         creates = writes[0].kind is Kind.CREATE
