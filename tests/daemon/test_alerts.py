@@ -49,6 +49,16 @@ def test_an_alert_says_what_where_why_and_what_to_do() -> None:
     ]
 
 
+def test_an_alert_goes_out_whatever_is_in_its_reason() -> None:
+    arrived: list[bytes] = []
+
+    async def deliver(alert: bytes) -> None:
+        arrived.append(alert)
+
+    assert run(Alerts(deliver).report(_HALTED, reason="pairs/M\udcfcnster.yaml: unknown key", since=17))
+    assert b'"pairs/M\\udcfcnster.yaml: unknown key"' in arrived[0]
+
+
 def test_each_condition_is_told_once_until_it_is_over() -> None:
     async def test() -> None:
         box = Mailbox()

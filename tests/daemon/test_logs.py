@@ -1,6 +1,7 @@
 """What may be in a log, and what never is."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,20 @@ def test_a_pipe_gets_one_json_object_a_line() -> None:
         "writes": 3,
         "ids": ["17", "18"],
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("pairs/M\udcfcnster.yaml", "pairs/M\udcfcnster.yaml"), (2**70, 2**70)], ids=["half", "large"]
+)
+def test_what_is_no_proper_text_or_number_is_told_and_its_line_is_redacted_like_any_other(
+    value: object, shown: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    configure(stream=stream, secrets=["hush-0123456789"])
+    structlog.get_logger("test").error("refused", what=value, reason="it said hush-0123456789")
+    line = json.loads(stream.getvalue())
+    assert (line["what"], line["reason"]) == (shown, "it said [hidden]")
+    assert capsys.readouterr().err == "", "logging's own complaint would show the line as it was"
 
 
 def test_a_terminal_gets_text() -> None:

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import orjson
 import structlog
 
 from twoway.core.model import Instant
+from twoway.daemon.logs import as_json
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Alerts:
             "since": since,
         }
         try:
-            await self._deliver(orjson.dumps(alert))
+            await self._deliver(as_json(alert))
         except BaseException as error:
             self._told.discard(condition)
             if not isinstance(error, DeliveryFailed):

@@ -4,6 +4,7 @@ A log line carries ids, counts and reasons. What should not be there is taken ou
 last net, and no licence to log values.
 """
 
+import json
 import logging
 import re
 import sys
@@ -146,5 +147,14 @@ def _text_renderer(stream: TextIO) -> structlog.types.Processor:
     )
 
 
+def as_json(value: Any) -> bytes:
+    """The value as JSON, whatever texts and numbers are in it."""
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:
+        # Half a character, as in a file's name that is no UTF-8, or a number of more than 64 bits.
+        return json.dumps(value, default=str).encode()
+
+
 def _dumps(event: Any, **_options: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return as_json(event).decode()
