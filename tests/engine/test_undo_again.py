@@ -8,6 +8,7 @@ import pytest
 from tests.engine.found import ANN, Loses, cycles, dying, linked, undo
 from twoway.core.model import Receipt, Side, Write
 from twoway.core.rules import Direction, Drift
+from twoway.engine import byhand
 from twoway.engine.cycle import Kind
 from twoway.engine.undo import plan_undo
 from twoway.ports import ReceiptShape
@@ -221,3 +222,17 @@ def test_the_apps_own_form_of_a_value_that_it_was_sent_is_no_persons_edit(receip
     cycles(world, 3)
     assert world.right.live()["there-1"]["name"] == ("Mended" if edited else "Ann")
     assert world.left.live()["here-1"]["name"] == ("Mended" if edited else "Anna+")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_of_a_record_that_was_linked_anew_nobody_is_told_that_it_is_not_linked(again: bool) -> None:
+    world = World()
+    number = _two_fields_written(world)
+    byhand.unlink(world.store, world.pair.id, Side.LEFT, "here-1", world.clock.now())
+    if again:
+        ids = {Side.LEFT: "here-1", Side.RIGHT: "there-1"}
+        byhand.link(world.store, world.pair.id, ids, world.clock.now())
+        cycles(world, 1)
+    plan = plan_undo(world.pair, world.store, number)
+    why = "was linked anew since" if again else "is no longer linked"
+    assert (plan.staging, plan.left_alone) == ((), (f"there:there-1 {why}",))

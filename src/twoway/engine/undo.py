@@ -94,7 +94,8 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
     account = pair.apps[last.side].account
     link = None if last.link is None else store.links.get(last.link)
     if link is None or link.ids[last.side] != last.record_id:
-        return None, f"{account}:{last.record_id} is no longer linked"
+        anew = store.links.of(pair.id, last.side, last.record_id or "")
+        return None, f"{account}:{last.record_id} {'was linked anew since' if anew else 'is no longer linked'}"
     if waits := _waits(store, link.id, last.id):
         return None, f"{account}:{last.record_id} {waits}"
     base = link.bases[last.side]
