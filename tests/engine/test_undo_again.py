@@ -236,3 +236,20 @@ def test_of_a_record_that_was_linked_anew_nobody_is_told_that_it_is_not_linked(a
     plan = plan_undo(world.pair, world.store, number)
     why = "was linked anew since" if again else "is no longer linked"
     assert (plan.staging, plan.left_alone) == ((), (f"there:there-1 {why}",))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_field_that_the_mapping_has_dropped_was_edited_by_nobody(again: bool) -> None:
+    world = World()
+    number = _two_fields_written(world)
+    whole = world.spec
+    world.start(replace(whole, fields=tuple(field for field in whole.fields if field.name != "name")))
+    cycles(world, 2)
+    if again:
+        world.start(whole)
+        world.right.human_update("there-1", name="Annie")
+        cycles(world, 2)
+    plan = plan_undo(world.pair, world.store, number)
+    assert [one.edit.changed for one in plan.staging] == [{"phone": "1"}]
+    why = "the mapping reads it otherwise by now" if again else "no longer written to there by the mapping"
+    assert plan.left_alone == (f"there:there-1 name: {why}",)

@@ -109,9 +109,11 @@ def _reverse_updates(pair: PairContext, store: Store, written: Sequence[StagedOp
                 unedited[name] = operation.edit.expect[name]
             else:
                 ended.add(name)
-    edited = ended - unedited.keys()
-    closed = {name for name in unedited if not _leads_to(pair, name, last.side)}
-    otherwise = (unedited.keys() - closed) & _read_otherwise(pair, store, last)
+    names = unedited.keys() | ended
+    closed = {name for name in names if not _leads_to(pair, name, last.side)}
+    otherwise = (names - closed) & _read_otherwise(pair, store, last)
+    # What the mapping has dropped, or reads otherwise by now, differs from what was written without anybody's edit.
+    edited = ended - unedited.keys() - closed - otherwise
     consent = {name for name in unedited.keys() - closed - otherwise if _opts_in(pair, name, base.get(name))}
     back = {
         name: old
