@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
-from twoway.core.codec import choices_of
+from twoway.core.codec import choices_of, spelling
 from twoway.core.mapping import Mapping as Compiled
 from twoway.core.model import Raw, RawValues, Side, Value, Values
 from twoway.core.raw import Invalid
@@ -22,7 +22,6 @@ from twoway.core.rules import Shape
 from twoway.core.scope import Scope
 from twoway.core.spec import FieldSpec, MappingSpec
 from twoway.core.transforms import Key, Path, compile_path
-from twoway.core.types import word
 
 UNMAPPED: Final = "note"
 """A field of both apps that is not mapped; where a mapping has a field of this name, another one is taken."""
@@ -164,8 +163,8 @@ class Samples:
 
     def _opted_in(self, side: Side, name: str) -> Raw:
         location = self._specs[name].location(side)
-        out = {word(raw) for raw in location.opted_out} if location else set()
-        return next(raw for raw in (False, True, "in", "subscribed") if word(raw) not in out)
+        out = {spelling(raw).casefold() for raw in location.opted_out} if location else set()
+        return next(raw for raw in (False, True, "in", "subscribed") if spelling(raw).casefold() not in out)
 
     def _put_raw(self, side: Side, name: str, raw: Raw, current: RawValues) -> dict[str, Raw]:
         location = self._specs[name].location(side)
