@@ -354,6 +354,18 @@ def test_an_unexpected_fault_is_told_without_what_it_holds(
     assert "Traceback" in verbose.err
 
 
+def test_every_step_is_logged_where_it_is_asked_for(twoway: Installation) -> None:
+    twoway.contact(email="ada@shop.test", firstname="Ada")
+    for command in ("plan", "approve"):
+        twoway.well(command, PAIR)
+    result = twoway.run("--verbose", "sync", PAIR)
+    assert result.code == 0
+    for step in ("before crm.snapshot", "before newsletter.apply:create", "after newsletter.apply:create"):
+        assert step in result.err
+    assert "ada@shop.test" not in result.err
+    assert twoway.run("sync", PAIR).err == ""
+
+
 # -- as a program of its own
 
 

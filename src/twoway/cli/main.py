@@ -96,7 +96,8 @@ def _global_options(
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log every step, and show where an unexpected fault arose.")
+        bool,
+        typer.Option("--verbose", "-v", help="Log every step of a cycle, and show where an unexpected fault arose."),
     ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")

@@ -4,13 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from twoway.cli.context import Called, SystemClock, config_of, state_of
 from twoway.cli.progress import progress
 from twoway.config.load import Config
 from twoway.daemon import logs
 from twoway.engine.service import Service
+from twoway.ports import FaultPoint
 from twoway.sdk.registry import Connectors
 from twoway.state.store import Store
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,23 @@ def full_config(ctx: Called) -> Config:
     return config
 
 
+def _logged(point: FaultPoint) -> FaultPoint:
+    """Each remote call and each commit in the log, too. Their names hold accounts and calls, and no values."""
+
+    def heard(name: str) -> None:
+        _log.debug("step", at=name)
+        point(name)
+
+    return heard
+
+
 @asynccontextmanager
 async def session(ctx: Called, title: str) -> AsyncIterator[Session]:
     """Open everything; release it whatever happens. `title` begins the line of progress."""
     config = full_config(ctx)
     clock = SystemClock()
     with state_of(config) as store, progress(title) as point:
-        service = Service(config, store, clock, fault=point)
+        service = Service(config, store, clock, fault=_logged(point) if ctx.obj.verbose else point)
         try:
             yield Session(config, store, clock, service)
         finally:
