@@ -17,7 +17,7 @@ from twoway.core.spec import FieldSpec
 from twoway.core.transforms import Accessor, Joined, Kept
 from twoway.core.types import word
 
-FORMS: Final = 1
+FORMS: Final = 2
 """To be raised when a canonical form changes: stored fingerprints and bases were made with the older one."""
 
 

@@ -39,7 +39,7 @@ def everything(run: Run) -> None:
         ):
             with run.commit("decide"):
                 _linked(run, window)
-            after = _last(window, side)
+            after = window[-1].link.ids[side]
     for side in SIDES:
         _forget_the_dead(run, side)
     for side in SIDES:
@@ -48,10 +48,6 @@ def everything(run: Run) -> None:
             with run.commit("match"):
                 _unlinked(run, side, alone)
             after = alone[-1].record_id
-
-
-def _last(window: list[Pending], side: Side) -> str:
-    return window[-1].link.ids[side]
 
 
 class Decided:
