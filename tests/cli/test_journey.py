@@ -190,6 +190,8 @@ def test_the_guard_holds_and_a_person_lets_it_pass(twoway: Installation) -> None
     assert held.code == 4
     assert "nothing was written" in held.out
     assert "held: it would create 9 records in newsletter" in held.out
+    assert "nothing written" in held.out
+    assert "nothing to do" not in held.out
     assert "crm-newsletter is halted: it would create 9 records" in twoway.well("status").out
     assert twoway.run("sync", PAIR).code == 4
     explained = twoway.well("explain", f"crm:{new[0]}").out

@@ -133,7 +133,8 @@ def kept(one: Report) -> bool:
 def say_report(one: Report, names: Names) -> None:
     """What a cycle did."""
     number = f"cycle {one.cycle}: " if kept(one) else ""
-    say(f"{one.pair}: {number}{words.counted(one.counts, names)}")
+    idle = "nothing written" if one.reasons else "nothing to do"
+    say(f"{one.pair}: {number}{words.counted(one.counts, names, idle)}")
     for reason in one.reasons:
         say(f"  held: {reason}")
     if one.reasons:

@@ -140,12 +140,12 @@ def counts(found: Mapping[str, Any], names: Names) -> dict[str, Any]:
     return told
 
 
-def counted(found: Mapping[str, Any], names: Names) -> str:
-    """A cycle's counts on one line: what was written comes first."""
+def counted(found: Mapping[str, Any], names: Names, idle: str = "nothing to do") -> str:
+    """A cycle's counts on one line: what was written comes first, or `idle`."""
     parts: list[str] = []
     told = counts(found, names)
     if not any(number for verb, number in told.items() if verb not in _READ):
-        parts.append("nothing to do")
+        parts.append(idle)
     for verb in sorted(told, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
         number = told[verb]
         if isinstance(number, dict):
