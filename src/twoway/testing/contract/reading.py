@@ -127,7 +127,7 @@ class SnapshotContract:
         totals = {page.total for page in heard.pages} - {None}
         expect(
             totals <= {len(ids)},
-            "`total` is the app's count of the whole listing, or None: the guard compares it with what was read.",
+            "`total` is the app's count of the whole listing on every page, or None.",
             totals,
         )
 
