@@ -93,6 +93,18 @@ class ShowsEmptyTexts(MemoryConnector):
         return record._replace(values={name: "" if each is None else each for name, each in record.values.items()})
 
 
+class LeavesBlanksOut(MemoryConnector):
+    """Leaves out of a record what is empty."""
+
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, Fetched]:
+        found = await super().fetch(ids)
+        return {key: self._filled(each) if isinstance(each, Record) else each for key, each in found.items()}
+
+    @staticmethod
+    def _filled(record: Record) -> Record:
+        return record._replace(values={name: each for name, each in record.values.items() if each is not None})
+
+
 class TakesTheTimeForAVersion(MemoryConnector):
     """Gives as version a time that is too coarse."""
 

@@ -142,6 +142,12 @@ def test_a_lie_of_a_connector_in_memory_is_caught(liar: type[MemoryConnector], m
         _run(name, MemoryBench(manner, liar))
 
 
+def test_a_blank_that_is_left_out_is_told_by_the_test_that_is_named_for_it_and_breaks_no_other() -> None:
+    with pytest.raises(ContractBroken):
+        _run("test_a_field_that_is_empty_is_none_and_not_missing", MemoryBench(PLAIN, liars.LeavesBlanksOut))
+    _run("test_only_the_named_fields_of_a_new_record_are_filled", MemoryBench(PLAIN, liars.LeavesBlanksOut))
+
+
 @pytest.mark.parametrize(("liar", "name", "more"), OVER_THE_NETWORK, ids=lambda part: getattr(part, "__name__", None))
 def test_a_lie_about_the_network_is_caught(
     liar: Callable[[Connector], Any], name: str, more: dict[str, Trouble]

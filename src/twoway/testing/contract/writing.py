@@ -228,8 +228,8 @@ class WritingContract:
         (receipt,) = await trial.done(write)
         record = await trial.read(await trial.made(receipt, write))
         by_person = await trial.read(trial.person())
-        filled = {name for name in fields if record.values[name] is not None}
-        usual = {name for name in fields if by_person.values[name] is not None}
+        filled = {name for name in fields if record.values.get(name) is not None}
+        usual = {name for name in fields if by_person.values.get(name) is not None}
         expect(
             filled <= usual,
             "A create must set what it was given and nothing else; what the app fills in by itself is its own matter.",
