@@ -171,7 +171,8 @@ class Connector(Protocol):
         """The fields of this collection from the app's live schema, sorted by name."""
 
     async def changes(self, cursor: str | None) -> Page:
-        """What changed since `cursor`, oldest first; with `None`, an empty page whose cursor is "now".
+        """What changed since `cursor`, in any order, of a record that is shown twice the newest last; with `None`, an
+        empty page whose cursor is "now".
 
         The first page re-reads an overlap of at least `lag` + `resolution` before the cursor. Raises `SnapshotNeeded`
         when the cursor has expired. A page without `last` must move the cursor.
