@@ -47,7 +47,8 @@ class _Fixed:
                 )
         if any(not value.isascii() or value != value.rstrip() for value in headers.values()):
             raise AccountRefused(
-                "the account's secret holds a letter that no token has, or ends with a space",
+                "the account's secret holds a letter that no token has, perhaps one that cannot be seen, or ends with a"
+                " space",
                 remedy="Store it again as the app shows it, without anything around it",
             )
         self._headers = dict(headers)
