@@ -65,6 +65,13 @@ def test_the_example_mappings_hold_without_a_login_or_a_state(examples: Path, fe
 
 
 @pytest.mark.usefixtures("examples")
+def test_a_history_that_is_named_is_played() -> None:
+    result = run("--seed", "5", "--histories", "0")
+    assert (result.code, result.out) == (2, "")
+    assert "leave --histories 0 out" in result.err
+
+
+@pytest.mark.usefixtures("examples")
 def test_it_says_what_it_did_in_two_lines_a_pair(few_cases: Mapping[str, Any]) -> None:
     result = run("crm-helpdesk", "--histories", "1")
     assert result.code == 0, result

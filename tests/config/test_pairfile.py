@@ -169,13 +169,18 @@ BROKEN = [
     (
         "a share that may be one in a hundred",
         ("start: review", "start: review\nguard: { deletes: 1 }"),
-        f"{FILE}:5:10: guard.deletes: not a share; valid: 0% to 100%",
+        f"{FILE}:5:10: guard.deletes: not a share; valid: 0% to 100%, with the sign",
     ),
     ("a share in words", ("start: review", "start: review\nguard: { creates: some }"), "guard.creates: not a share"),
     (
         "a duration that is none",
         ("start: review", "start: review\ntolerance: soon"),
         "tolerance: not a duration; valid: 500ms,",
+    ),
+    (
+        "a duration of ages",
+        ("start: review", "start: review\nschedule: { every: 99999999999d }"),
+        f"{FILE}:5:13: schedule.every: too long; valid: up to 3650d",
     ),
     (
         "too often",

@@ -115,8 +115,9 @@ def test_plain_http_is_for_this_machine_or_by_leave() -> None:
 def test_a_certificate_file_that_is_none_is_refused(tmp_path: Any) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("nothing")
-    with pytest.raises(TellUser, match="PEM"):
-        Wire(OK).client(ca_file=str(path))
+    for told in (str(path), 5):
+        with pytest.raises(TellUser, match="PEM"):
+            Wire(OK).client(ca_file=told)
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,22 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST: Final = 3_650 * _UNITS["d"]
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhd]))+", re.ASCII)
 _PART = re.compile(r"(\d+)(ms|[smhd])", re.ASCII)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def parse_duration(raw: Any) -> int:
-    """Milliseconds. `ValueError` for what is no duration."""
+    """Milliseconds. `ValueError` for what is no duration, or one that nobody lives to see the end of."""
     if isinstance(raw, int) and not isinstance(raw, bool) and raw == 0:
         return 0
     if not isinstance(raw, str) or not _DURATION.fullmatch(raw.strip()):
         raise ValueError("not a duration; valid: 500ms, 10s, 2m, 1h30m, 7d")
-    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(raw))
+    milliseconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(raw))
+    if milliseconds > _LONGEST:
+        raise ValueError(f"too long; valid: up to {_LONGEST // _UNITS['d']}d")
+    return milliseconds
 
 
 def parse_share(raw: Any) -> float:
@@ -30,7 +34,7 @@ def parse_share(raw: Any) -> float:
     else:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ValueError("not a share; valid: 0% to 100%")
+        raise ValueError("not a share; valid: 0% to 100%, with the sign")
     return share
 
 

@@ -48,7 +48,8 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     if ca_file is not None:
         try:
-            context.load_verify_locations(cafile=ca_file)
+            # From a configuration file it may come as a number.
+            context.load_verify_locations(cafile=str(ca_file))
         except (OSError, ssl.SSLError) as error:
             raise TellUser(
                 f"the certificate file {ca_file} cannot be used ({type(error).__name__})",

@@ -97,6 +97,8 @@ def selftest(
     twoway's engine runs under each mapping between two apps that live in memory, with values made up for its fields.
     No account is asked, no secret is read, and the state is not touched.
     """
+    if seed is not None and histories == 0:
+        raise typer.BadParameter("--seed names the first history to play: leave --histories 0 out")
     config = load(ctx.obj.config_path(), logins=False)
     pairs = chosen(config, pair)
     number = histories if histories is not None else 2_000 if seed is None else 1
