@@ -78,6 +78,22 @@ def test_a_changed_mapping_writes_nothing_before_its_plan_was_seen_and_approved(
     assert _names(twoway) == ("Augusta", "+15550100200")
 
 
+def test_a_narrower_scope_shows_how_many_links_it_would_end(twoway: Installation) -> None:
+    twoway.contact(email="ada@shop.test", firstname="Ada")
+    twoway.contact(email="bob@shop.test", firstname="Bob")
+    twoway.started()
+    mapping = twoway.folder / "pairs" / f"{PAIR}.yaml"
+    mapping.write_text(f"{MAPPING}scope: {{ left: 'first_name != \"Ada\"', on_leave: unlink }}\n")
+    plan = twoway.well("plan", PAIR)
+    assert "  1 link ends: what is there stays, and is kept the same no longer\n" in plan.out
+    assert "nothing to do" not in plan.out
+    (told,) = twoway.well("plan", PAIR, "--json").json()["plans"]
+    assert (told["links_to_end"], told["pending"], told["links_before"]) == (1, True, 2)
+    twoway.well("approve", PAIR)
+    assert "1 unlinked" in twoway.well("sync", PAIR).out
+    assert len(twoway.newsletter.records()) == 2
+
+
 def _names(twoway: Installation) -> tuple[str, str]:
     """What the newsletter holds of its only member."""
     (member,) = twoway.newsletter.records()

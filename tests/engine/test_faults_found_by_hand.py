@@ -1,5 +1,6 @@
 """Small histories that went wrong when people did something at twoway itself: approve, decide, undo, name records."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from twoway.core.rules import Direction, GuardRules, OnLeave, Policy, Start
 from twoway.core.spec import FieldSpec, Location
 from twoway.engine import byhand
 from twoway.engine.cycle import Ending, Kind
+from twoway.engine.plans import dry_run
 from twoway.engine.run import Tuning
 from twoway.engine.undo import plan_undo
 from twoway.ports import Consistency, ReceiptShape
@@ -56,6 +58,8 @@ def test_a_plan_that_the_guard_holds_ends_no_link(mistake: str) -> None:
         world.left.human_update("here-1", name="out")
     for number in range(3, 9):
         world.right.human_create(email=f"{number}@example.org", name="in", phone="1")
+    shown = asyncio.run(dry_run(world.pair, world.store, world.clock, Kind.INCREMENTAL))
+    assert (shown.ending, shown.pending) == (1, True)
     assert cycles(world, 1) == [Ending.HELD]
     assert world.store.links.count(world.pair.id) == 3
     if mistake == "deleted":

@@ -90,6 +90,7 @@ def plan(found: Plan, names: Names, *, approved: bool, known: Iterable[ConflictR
         "held": found.report.ending is Ending.HELD,
         "reasons": list(found.report.reasons),
         "links_before": found.links_before,
+        "links_to_end": found.ending,
         "matched": found.matched,
         "directions": directions(found.report.totals, names),
         "lines": [line(one, names) for one in found.lines],
@@ -104,7 +105,7 @@ def plan(found: Plan, names: Names, *, approved: bool, known: Iterable[ConflictR
 
 def no_plan(pair: str, error: Exception) -> dict[str, Any]:
     """Why there is no plan of a pair, in JSON, with the keys of a plan: what is not known is `null`."""
-    unknown = dict.fromkeys(("approved", "pending", "held", "links_before", "matched"))
+    unknown = dict.fromkeys(("approved", "pending", "held", "links_before", "links_to_end", "matched"))
     lists: dict[str, Any] = {key: [] for key in ("reasons", "directions", "lines", "conflicts", "parked")}
     return {"pair": pair, **unknown, **lists, "more": 0, "error": message(error)}
 

@@ -51,6 +51,7 @@ _COUNTED: Final = {
     "unknown": "without an answer",
     "superseded": "to be decided anew",
     "left_alone": "not taken back",
+    "to_end": "no longer to be linked",
     "merged": "merged in an app",
 }
 _READ: Final = ("seen", "listed")

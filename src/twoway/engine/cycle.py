@@ -114,6 +114,8 @@ async def _steps(run: Run, kind: Kind, *, full: bool, write: bool) -> tuple[Tota
         if totals.writes == 0:
             totals = planned
         if not write or reasons:
+            if run.to_end:
+                run.counts["to_end"] = len(run.to_end)
             return totals, reasons
         linking.end_links(run)
         await apply.plan(run)

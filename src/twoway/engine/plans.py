@@ -40,12 +40,14 @@ class Plan:
     parked: tuple[ParkedRow, ...]
     matched: int = 0
     links_before: int = 0
+    ending: int = 0
+    """The links that would end while a record of theirs lives on."""
     names: Mapping[Side, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> bool:
-        """Whether there is anything to write."""
-        return self.report.totals.writes > 0
+        """Whether there is anything to do."""
+        return self.report.totals.writes > 0 or self.ending > 0
 
 
 async def dry_run(pair: PairContext, store: Store, clock: Clock, kind: Kind, *, limit: int = 200) -> Plan:
@@ -66,6 +68,7 @@ async def dry_run(pair: PairContext, store: Store, clock: Clock, kind: Kind, *, 
                 tuple(copy.attention.parked(pair.id)),
                 report.counts.get("linked", 0),
                 before,
+                report.counts.get("to_end", 0),
                 pair.names(),
             )
         finally:

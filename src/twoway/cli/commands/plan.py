@@ -28,7 +28,7 @@ def plan(
     pair: Pair = None,
     snapshot: Annotated[bool, typer.Option("--snapshot", help="List both apps completely, not only changes.")] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 if there is anything to write, 4 if it would be held.")
+        bool, typer.Option("--exit-code", help="End with 3 if there is anything to do, 4 if it would be held.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, max=LARGEST, metavar="N", help="Writes to list.")] = 20,
     as_json: AsJson = False,
@@ -80,6 +80,8 @@ def _say(found: Plan, names: Names, *, approved: bool, status: Status) -> None:
     if found.matched:
         say(f"  {count(found.matched, 'match', 'matches')}: records of both apps that would be linked")
     reports.say_directions(totals, names)
+    if found.ending:
+        say(f"  {count(found.ending, 'link ends', 'links end')}: what is there stays, and is kept the same no longer")
     duplicates = sum(one.code == "duplicate" for one in found.parked)
     others = len(found.parked) - duplicates
     if duplicates:
