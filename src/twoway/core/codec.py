@@ -156,7 +156,8 @@ def choices_of(spec: FieldSpec) -> tuple[str, ...] | None:
 def choices_on(spec: FieldSpec, side: Side) -> Mapping[str, Raw] | None:
     """A field's closed list on a side where it lives, as canonical value → raw value; `None` where it is open."""
     location = spec.location(side)
-    named = location.choices if location is not None else None
+    assert location is not None  # noqa: S101 - it is asked of a side where the field lives
+    named = location.choices
     if named is None and side is Side.RIGHT:
         named = spec.choices
     return _keys(spec) if named is None else {spelling(key): raw for key, raw in named.items()}
@@ -210,7 +211,7 @@ def _listed(delimiter: str | None, single: tuple[Read, Write] | None) -> tuple[R
         words = [word(one) for one in elements]
         text = delimiter.join(words)
         # One may hold the delimiter; or end, or begin, with a part of it.
-        if text.split(delimiter) != (words or [""]):
+        if words and text.split(delimiter) != words:
             raise Invalid(f"an element holds the delimiter {delimiter!r}, and would be read back as two")
         return text
 
