@@ -5,11 +5,12 @@ moves a base: its own answer, a read at the version it produced, or the form in 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
+from typing import Final
 
 from twoway.core.model import Fetched, Kind, Outcome, Receipt, Record, Side, Values
 from twoway.core.plan import State
-from twoway.core.reconcile import DELETED_OPPOSITE
+from twoway.core.reconcile import DELETED_OPPOSITE, Edit
 from twoway.engine import settle
 from twoway.engine.linking import move_without_base, records_of
 from twoway.engine.run import Run
@@ -18,6 +19,9 @@ from twoway.state.attention import Parking
 from twoway.state.links import NewLink
 from twoway.state.operations import Staging
 from twoway.state.rows import StagedOperation
+
+_NO_SIGHTING: Final = 0
+"""Older than all that was ever seen."""
 
 
 def store(run: Run, answered: Iterable[tuple[StagedOperation, Receipt]], doubtful: Collection[int] = ()) -> None:
@@ -126,13 +130,42 @@ def give_up_in_time(run: Run, operation: StagedOperation, reason: str) -> None:
 
 def refuse(run: Run, operation: StagedOperation, why: str, field: str | None = None) -> None:
     """The app will not take it. It is shown to people, and decided again when something changes, or in a while that
-    is longer each time."""
+    is longer each time. Where one field is the reason, the others go on."""
     _close_undone(run, operation, State.FAILED, why)
     run.counts["failed"] += 1
     tuning, giver = run.pair.tuning, (operation.side.other, operation.counterpart_id or "")
     tried = run.store.observations.tried(run.pair.id, *giver)
     pause = min(tuning.retry << min(max(0, tried - 1), 16), tuning.longest_retry)
     park(run, operation, "refused", f"{run.app(operation.side).account} refused it: {why}", field, pause=pause)
+    if field is not None:
+        _go_on_without(run, operation, field)
+
+
+def _go_on_without(run: Run, operation: StagedOperation, field: str) -> None:
+    """Stage what an update writes besides a field, named by the mapping's word or the app's. What it carries over is
+    none of what settles the record: that stays observed, and set aside, until the field is tried again."""
+    edit, giver = operation.edit, operation.side.other
+    alone = edit.kind is Kind.UPDATE and operation.undoes is None and not edit.deltas
+    if not alone or operation.revs[giver] is None:
+        return
+    mapping = run.mapping(operation.side)
+    rest = {name for name in edit.changed if name != field and field not in mapping.app_fields(name)}
+    if not rest or len(rest) == len(edit.changed):
+        return
+    revs = {operation.side: operation.revs[operation.side], giver: _NO_SIGHTING}
+    again = anew(operation)._replace(edit=narrowed(edit, rest), revs=revs)
+    run.store.operations.stage(run.pair.id, run.cycle, [again], State.PLANNED)
+    run.again = True
+
+
+def narrowed(edit: Edit, names: Container[str]) -> Edit:
+    """What an update writes of these fields; none of them is a set that is merged on both sides."""
+    changed, expect, given = (
+        {name: value for name, value in part.items() if name in names}
+        for part in (edit.changed, edit.expect, edit.given)
+    )
+    rules = {name: rule for name, rule in edit.rules.items() if name in names}
+    return edit._replace(changed=changed, expect=expect, given=given, rules=rules)
 
 
 def park(
