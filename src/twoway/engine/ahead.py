@@ -6,6 +6,7 @@ read. Where the rest of what is read says otherwise the write is taken back, and
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from twoway.core.model import LEFT, RIGHT, Kind, Side
 from twoway.core.reconcile import Action, Decision, reconcile
@@ -17,10 +18,14 @@ from twoway.engine.spelling import spelt
 from twoway.state.observations import Pending
 from twoway.state.rows import Observation
 
+_AT_ONCE: Final = 250
+"""Links that are decided together. What is read of them comes on top of two pages of the feed, one of either side, and
+what has come meanwhile waits so long for its turn."""
+
 
 async def decide(run: Run, side: Side, seen: Sequence[Observation]) -> None:
     """Stage the writes to the other side that follow from what records of `side` were just seen to hold."""
-    window = run.pair.tuning.window
+    window = min(_AT_ONCE, run.pair.tuning.window)
     for at in range(0, len(seen), window):
         # Whatever has come meanwhile is answered first: it is the apps that are waited for.
         await let_leave()

@@ -74,6 +74,7 @@ async def _changes(run: Run, side: Side, cursor: str, meanwhile: Meanwhile, *, m
             # One page is held at a time: from here on it is the next one.
             del page
             await meanwhile(run, side, seen)
+            del seen
         cursor, midway, pages = following, True, pages + 1
         page = await answer
     await _by_version(run, side, page.versions, settle)

@@ -388,6 +388,7 @@ class Operations:
         """The same of the last update of a record, as far as it wrote these fields."""
         rows = self._db.run(
             f"SELECT {OPERATION_COLUMNS} FROM operation p WHERE p.pair = ? AND p.side = ? AND p.record_id = ? "
+            # In the very words of the index of what was replaced, or it is not used.
             "AND p.sent_at IS NOT NULL AND p.kind <> 'create' AND p.kind = 'update' AND p.state = 'done' "
             "ORDER BY p.id DESC LIMIT 1",
             (pair, side.value, record_id),
