@@ -91,13 +91,6 @@ def test_a_unit_is_hardened(unit: str, key: str, values: list[str]) -> None:
     assert _read(unit)["Service"][key] == values
 
 
-@pytest.mark.parametrize("unit", [_DAEMON, _ONCE])
-def test_the_service_can_read_a_configuration_that_is_roots(unit: str) -> None:
-    # systemd makes a user that is in no other group, and leaves the owner of this one directory alone.
-    assert _read(unit)["Service"]["ConfigurationDirectoryMode"] == ["0755"]
-    assert "install -d -m 755 /etc/twoway /etc/twoway/pairs" in _OPERATIONS.read_text()
-
-
 def test_the_services_credential_goes_before_the_file_that_only_root_may_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,8 +144,7 @@ def test_the_user_that_systemd_makes_can_read_the_configuration(unit: str) -> No
 
 
 def test_the_folders_are_made_so_that_it_can_be_read() -> None:
-    told = [(_UNITS / _DAEMON).read_text(), (_UNITS.parent / "docs" / "operations.md").read_text()]
-    for text in told:
+    for text in ((_UNITS / _DAEMON).read_text(), _OPERATIONS.read_text()):
         ((mode, folders),) = re.findall(r"install -d -m (\d+) (/etc/.*?) +#", text)
         assert folders.split() == ["/etc/twoway", "/etc/twoway/pairs"]
         assert _others_may_read(mode)

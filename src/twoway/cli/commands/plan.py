@@ -58,7 +58,7 @@ async def _plans(
             names = accounts_of(one)
             row = ensured(work.store, one.name)
             approved = row.approved_hash is not None and row.approved_hash == row.mapping_hash
-            known = work.store.attention.conflicts(ensured(work.store, one.name).id)
+            known = work.store.attention.conflicts(row.id)
             documents.append(reports.plan(found, names, approved=approved, known=known))
             if found.report.error is not None:
                 tell(found.report.error, verbose=ctx.obj.verbose)
